@@ -31,9 +31,9 @@ def output_size(input_size, kernel_size, stride=1, padding=0, dilation=1):
     -----
     Source: the formula in the documentation of ``torch.nn.Conv2d``; chapter 2 derives it by counting.
     """
-    settings = {"input_size": input_size, "kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
+    settings = dict(input_size=input_size, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
     for name, value in settings.items():
-        smallest = 0 if name in ("input_size", "padding") else 1
+        smallest = 0 if name == "padding" else 1
         if not isinstance(value, int) or isinstance(value, bool):
             raise TypeError(f"{name} must be an integer, got {value!r}; call output_size once for each side")
         if value < smallest:
@@ -69,6 +69,4 @@ def parameter_count(network, trainable_only=False):
     """
     if not isinstance(network, nn.Module):
         raise TypeError(f"parameter_count needs a torch.nn.Module, got {type(network).__name__}")
-    return sum(
-        parameter.numel() for parameter in network.parameters() if parameter.requires_grad or not trainable_only
-    )
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad or not trainable_only)

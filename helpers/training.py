@@ -158,8 +158,8 @@ def fit(
         _check_same_run(history, batch_size, seed, data_checksum, _checksum(_state(network, optimizer)))
         if len(history.losses) > epochs * steps_per_epoch:
             raise ValueError(
-                f"this history already holds {len(history.losses)} steps, more than epochs={epochs} of {steps_per_epoch} "
-                "steps each: epochs is the total number, give a larger one to train longer"
+                f"this history already holds {len(history.losses)} steps, more than epochs={epochs} of "
+                f"{steps_per_epoch} steps each: epochs is the total number, give a larger one to train longer"
             )
 
     device = next(network.parameters()).device
@@ -250,8 +250,8 @@ def _ctrl_c_noted():
     # Yields a list that Ctrl-C puts something into. The first press hands the signal back to whoever had it before.
     pressed = []
     usual = signal.getsignal(signal.SIGINT)
-    # Python allows handlers in the main thread only. Where the usual handler is not a Python function, Ctrl-C is ignored
-    # or ends the process by somebody else's choice.
+    # Python allows handlers in the main thread only. Where the usual handler is no Python function, somebody chose that
+    # Ctrl-C is ignored, or ends the process: that stays.
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
         yield pressed
         return
@@ -303,7 +303,9 @@ def _check_same_run(history, batch_size, seed, data_checksum, weights_checksum):
     remedy = "give what the earlier call was given, or leave history out to begin a new run"
     for name, value in {"batch_size": batch_size, "seed": seed}.items():
         if value != getattr(history, name):
-            raise ValueError(f"this history was made with {name}={getattr(history, name)}, not {name}={value}: {remedy}")
+            raise ValueError(
+                f"this history was made with {name}={getattr(history, name)}, not {name}={value}: {remedy}"
+            )
     if history.data_checksum != data_checksum:
         raise ValueError(f"this history was made with other images, labels or validation data: {remedy}")
     if history.weights_checksum != weights_checksum:
@@ -333,9 +335,13 @@ def _check_data(images, labels, name=""):
         if not isinstance(value, torch.Tensor):
             raise TypeError(f"{name}{kind} must be a torch.Tensor, got {type(value).__name__}")
     if not images.is_floating_point():
-        raise TypeError(f"{name}images must be floating point, got {images.dtype}: convert them, as in images.float() / 255")
+        raise TypeError(
+            f"{name}images must be floating point, got {images.dtype}: convert them, as in images.float() / 255"
+        )
     if labels.dtype != torch.int64:
-        raise TypeError(f"{name}labels must be class numbers of dtype torch.int64, got {labels.dtype}: use labels.long()")
+        raise TypeError(
+            f"{name}labels must be class numbers of dtype torch.int64, got {labels.dtype}: use labels.long()"
+        )
     if labels.ndim != 1 or images.ndim < 2 or len(images) != len(labels):
         raise ValueError(
             f"expected {name}images of shape (N, ...) and labels of shape (N,) with the same N, "

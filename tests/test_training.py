@@ -68,7 +68,9 @@ def press_ctrl_c_at(*steps):
 
 
 def same_weights(network, other):
-    return all(torch.equal(mine, theirs) for mine, theirs in zip(network.state_dict().values(), other.state_dict().values()))
+    return all(
+        torch.equal(mine, theirs) for mine, theirs in zip(network.state_dict().values(), other.state_dict().values())
+    )
 
 
 # ---- learning
@@ -166,7 +168,9 @@ def test_batches_follow_the_network_to_the_gpu_and_an_interrupted_run_goes_on_th
     def run(*interruptions):
         network = make_network(dropout=0.5).cuda()
         optimizer = make_optimizer(network)
-        history = fit(network, *digits, optimizer=optimizer, validation=held_out, after_step=press_ctrl_c_at(*interruptions))
+        history = fit(
+            network, *digits, optimizer=optimizer, validation=held_out, after_step=press_ctrl_c_at(*interruptions)
+        )
         torch.rand(3, device="cuda")
         return fit(network, *digits, optimizer=optimizer, validation=held_out, history=history).losses
 
@@ -177,7 +181,7 @@ def test_batches_follow_the_network_to_the_gpu_and_an_interrupted_run_goes_on_th
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-@pytest.mark.parametrize("step", [1, 13, 20, 27, 40])  # 20 steps an epoch: within one, at the end of one, at the very end
+@pytest.mark.parametrize("step", [1, 13, 20, 27, 40])  # an epoch has 20: within one, at the end of one, at the very end
 def test_a_run_that_was_interrupted_goes_on_to_the_same_end(digits, held_out, step, dropout):
     settings = {"epochs": 2, "validation": held_out, "seed": 8}
     network, twin = make_network(dropout), make_network(dropout)
@@ -589,14 +593,22 @@ def test_the_progress_bar_is_on_stderr_and_tqdm_disable_silences_it():
     [
         (lambda images, labels: {"images": images.numpy()}, TypeError, "images must be a torch.Tensor, got ndarray"),
         (lambda images, labels: {"labels": labels.tolist()}, TypeError, "labels must be a torch.Tensor, got list"),
-        (lambda images, labels: {"images": (images * 255).byte()}, TypeError, "images must be floating point, got torch.uint8"),
+        (
+            lambda images, labels: {"images": (images * 255).byte()},
+            TypeError,
+            "images must be floating point, got torch.uint8",
+        ),
         (lambda images, labels: {"labels": labels.float()}, TypeError, "dtype torch.int64, got torch.float32"),
         (lambda images, labels: {"labels": labels.int()}, TypeError, "dtype torch.int64, got torch.int32"),
         (lambda images, labels: {"labels": labels[:-1]}, ValueError, "got (2000, 1, 28, 28) and (1999,)"),
         (lambda images, labels: {"labels": labels[:, None]}, ValueError, "labels of shape (N,)"),
         (lambda images, labels: {"images": images[:0], "labels": labels[:0]}, ValueError, "there are no images"),
         (lambda images, labels: {"network": lambda batch: batch}, TypeError, "network must be a torch.nn.Module"),
-        (lambda images, labels: {"criterion": nn.CrossEntropyLoss}, TypeError, "make an object of it, CrossEntropyLoss()"),
+        (
+            lambda images, labels: {"criterion": nn.CrossEntropyLoss},
+            TypeError,
+            "make an object of it, CrossEntropyLoss()",
+        ),
         (lambda images, labels: {"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
         (lambda images, labels: {"batch_size": 2.5}, TypeError, "batch_size must be an integer, got 2.5"),
     ],
@@ -643,7 +655,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_lost(digits):
     def remember(step, trained):
         history_of_weights.append({name: value.clone() for name, value in trained.named_parameters()})
 
-    with pytest.raises(RuntimeError, match=r"the loss of step \d+ is (nan|inf): training has diverged. .*lower learning rate"):
+    with pytest.raises(RuntimeError, match=r"the loss of step \d+ is (nan|inf): training has diverged.*lower learning"):
         fit(network, images, labels, optimizer=make_optimizer(network, lr=1e30), epochs=5, after_step=remember)
     assert all(torch.equal(value, history_of_weights[-1][name]) for name, value in network.named_parameters())
 

@@ -1,6 +1,7 @@
 """MNIST, all 70,000 digits, from the files beside this module: nothing is downloaded.
 
-The images are by Y. LeCun, C. Cortes and C. J. C. Burges (CC BY-SA 3.0); the four files hold the official data, recompressed.
+The images are by Y. LeCun, C. Cortes and C. J. C. Burges (CC BY-SA 3.0).
+The four files hold the official data, recompressed.
 """
 
 import hashlib
@@ -33,17 +34,17 @@ class MNIST(datasets.MNIST):
     Parameters
     ----------
     root : path, optional
-        The cache folder. Without it, the environment variable CONVOLUTION_BY_HAND_CACHE, else the user's own cache folder.
+        The cache folder; else the environment variable CONVOLUTION_BY_HAND_CACHE names it, else it is the user's own.
     train, transform, target_transform
         As in ``torchvision.datasets.MNIST``. ``data`` has shape (60000, 28, 28) or (10000, 28, 28) and dtype uint8.
 
     Raises
     ------
     RuntimeError
-        If a file is missing or damaged, or if the cache folder cannot be written; the message says which and what to do.
+        If a file is missing or damaged, or the cache folder cannot be written; the message says which and what to do.
     """
 
-    mirrors = [PACKAGE_FOLDER.as_uri() + "/"]
+    mirrors = []  # where torchvision would download from: nowhere
     resources = [(name, packed) for name, (packed, _) in CHECKSUMS.items()]
 
     def __init__(self, root=None, train=True, transform=None, target_transform=None):
@@ -52,22 +53,23 @@ class MNIST(datasets.MNIST):
 
     def download(self):
         """Check the package's files, and unpack them if this cache folder does not have them yet."""
+        remedy = "install the course's helpers package again (or: git checkout helpers/mnist)"
         for name, (packed, _) in CHECKSUMS.items():
-            _check(PACKAGE_FOLDER / name, packed, "install the course's helpers package again (or: git checkout helpers/mnist)")
+            _check(PACKAGE_FOLDER / name, packed, remedy)
         raw = Path(self.raw_folder)
-        if not raw.exists():
-            try:
+        try:
+            if not raw.exists():
                 self._unpack(raw)
-            except OSError as error:
-                raise RuntimeError(
-                    f"cannot write the cache folder {self.root} ({error.strerror}): "
-                    f"name another one in the environment variable {CACHE_VARIABLE}"
-                ) from None
+        except OSError as error:
+            raise RuntimeError(
+                f"cannot write the cache folder {self.root} ({error.strerror}): "
+                f"name another one in the environment variable {CACHE_VARIABLE}"
+            ) from None
         for name, (_, unpacked) in CHECKSUMS.items():
             _check(raw / Path(name).stem, unpacked, f"delete the folder {raw} and run this again")
 
     def _unpack(self, raw):
-        # Unpacked aside and moved in one step: nobody ever sees half a file, not even a second process that does the same.
+        # Unpacked aside and moved in one step: nobody ever sees half a file, not even a second process doing the same.
         raw.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=raw.parent) as scratch:
             complete = Path(scratch, "raw")
@@ -105,7 +107,9 @@ def load(split, root=None):
         As :class:`MNIST` does.
     """
     if split not in ("train", "test"):
-        raise ValueError(f'unknown split {split!r}: MNIST has the splits "train" (60,000 images) and "test" (10,000 images)')
+        raise ValueError(
+            f'unknown split {split!r}: MNIST has the splits "train" (60,000 images) and "test" (10,000 images)'
+        )
     digits = MNIST(root, train=split == "train")
     return digits.data.unsqueeze(1).to(torch.float32) / 255, digits.targets
 
@@ -113,5 +117,6 @@ def load(split, root=None):
 def _check(path, md5, remedy):
     if not path.exists():
         raise RuntimeError(f"the MNIST file {path} is missing: {remedy}")
-    if hashlib.md5(path.read_bytes()).hexdigest() != md5:
+    # Against damage, not against malice: md5 is what MNIST is published with.
+    if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != md5:
         raise RuntimeError(f"the MNIST file {path} is damaged (its checksum is wrong): {remedy}")

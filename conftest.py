@@ -1,0 +1,18 @@
+"""Makes nbval (``pytest --nbval``) compare the notebooks as git holds them, see tools/clean_notebooks.py."""
+
+import os
+
+
+def pytest_configure(config):
+    if config.getoption("nbval", False) or config.getoption("nbval_lax", False):
+        # Read by the kernels that nbval starts: nobody watches a progress bar there.
+        os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def pytest_itemcollected(item):
+    if item.path.suffix == ".ipynb":
+        # Figures are HTML, which git never holds: what is compared is their text, "Figure: ...".
+        item.parent.skip_compare = {*item.parent.skip_compare, "text/html"}
+        # Git holds no execution counts either. Without one nbval takes a cell for one that never ran, and would refuse
+        # its outputs, or not look at new ones.
+        item.cell.execution_count = 0
