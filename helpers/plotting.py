@@ -61,8 +61,10 @@ SHEET = """<style>
 .handmade .panel img{display:block;margin:0;image-rendering:pixelated;border:1px solid var(--figure-muted,#6b7280)}
 .handmade svg{display:block;margin:0 auto;width:100%;height:auto}
 .handmade .numbers{display:inline-grid;border:1px solid var(--figure-muted,#6b7280);font-variant-numeric:tabular-nums}
-.handmade .numbers span{min-width:2em;line-height:2em;padding:0 .15em;border:1px solid rgba(128,128,128,.3);text-align:center}
+.handmade .numbers span{min-width:2em;min-height:2em;line-height:2em;padding:0 .15em;border:1px solid rgba(128,128,128,.3);text-align:center}
 .handmade .numbers .marked{outline:2px solid var(--figure-second,#b4530a);outline-offset:-2px;font-weight:700}
+.handmade .numbers.compact{font-size:.72em}
+.handmade .numbers.compact span{min-width:1.15em;min-height:1.5em;line-height:1.5em;padding:0}
 .handmade .scale{width:100%;text-align:center;font-size:.8em;margin-top:.2rem}
 .handmade .scale i{display:inline-block;width:7em;height:.8em;margin:0 .5em;vertical-align:-.1em;border:1px solid var(--figure-muted,#6b7280)}
 .handmade .below{width:100%;text-align:center;font-variant-numeric:tabular-nums}
@@ -143,7 +145,7 @@ def drawn(drawing, alt, caption=None):
     return Figure(svg, alt, caption)
 
 
-def image_grid(images, *, alt, titles=None, caption=None, size=84, signed=False, limits=None, colours=None):
+def image_grid(images, *, alt, titles=None, caption=None, columns=None, size=84, signed=False, limits=None):
     """Show images side by side; they wrap on a narrow page.
 
     Parameters
@@ -152,14 +154,14 @@ def image_grid(images, *, alt, titles=None, caption=None, size=84, signed=False,
         Each of shape (height, width), (1, height, width), or (3, height, width) for colour (values 0 to 1).
     titles : sequence of str, optional
         One under each image.
+    columns : int, optional
+        At most so many in a row.
     size : int
         Width of each image on the page, in pixels.
     signed : bool
         Negative and positive values matter (weights): zero is mid-grey, and a scale is printed below.
     limits : (float, float), optional
         The values shown darkest and lightest. Without it, the range over all the images.
-    colours : str, optional
-        Name of a matplotlib colour map.
 
     Raises
     ------
@@ -169,22 +171,32 @@ def image_grid(images, *, alt, titles=None, caption=None, size=84, signed=False,
     images = [_pixels(image) for image in images]
     if not images:
         raise ValueError("image_grid needs at least one image, got none")
-    titles = [""] * len(images) if titles is None else [str(title) for title in titles]
+    titles = [""] * len(images) if titles is None else titles
     if len(titles) != len(images):
         raise ValueError(f"{len(images)} images need as many titles, got {len(titles)}")
-    if limits is None:
-        low, high = min(image.min() for image in images), max(image.max() for image in images)
-        limits = (-max(abs(low), abs(high)), max(abs(low), abs(high))) if signed else (low, high)
-    colours = colours or (SIGNED_COLOURS if signed else PIXEL_COLOURS)
+    limits = limits or _limits(images, signed)
+    colours = SIGNED_COLOURS if signed else PIXEL_COLOURS
     body = "".join(
-        f'<div class="panel"><img alt="" src="{_png(image, limits, colours)}" '
-        f'width="{size}" height="{round(size * image.shape[0] / image.shape[1])}">{escape(title)}</div>'
-        for image, title in zip(images, titles)
+        panel(image, title=title, size=size, signed=signed, limits=limits) for image, title in zip(images, titles)
     )
+    if columns:
+        body = f'<div class="panels" style="max-width:{columns * (size + 20)}px">{body}</div>'
     return Figure(body + (_scale(limits, colours) if signed else ""), alt, caption)
 
 
-def weight_images(weight, *, alt, caption=None, titles=None, size=84):
+def panel(image, *, title="", size=84, signed=False, limits=None):
+    """One image as HTML, for :func:`row`; the arguments are those of :func:`image_grid`."""
+    image = _pixels(image)
+    low, high = limits or _limits([image], signed)
+    data = io.BytesIO()
+    colours = SIGNED_COLOURS if signed else PIXEL_COLOURS
+    imsave(data, image, vmin=low, vmax=high, cmap=colours, format="png", metadata={"Software": None})
+    source = "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+    height = round(size * image.shape[0] / image.shape[1])
+    return f'<div class="panel"><img alt="" src="{source}" width="{size}" height="{height}">{escape(str(title))}</div>'
+
+
+def weight_images(weight, *, alt, caption=None, titles=None, columns=5, size=84):
     """Show each row of a linear layer's weight as the image that it weighs.
 
     ``weight`` has shape (out_features, in_features) with in_features a square number, such as 784 = 28·28.
@@ -193,41 +205,64 @@ def weight_images(weight, *, alt, caption=None, titles=None, size=84):
     if side * side != weight.shape[1]:
         raise ValueError(f"weight images need a square number of inputs, got {weight.shape[1]}")
     titles = range(len(weight)) if titles is None else titles
-    return image_grid(weight.reshape(-1, side, side), alt=alt, caption=caption, titles=titles, size=size, signed=True)
+    images = weight.reshape(-1, side, side)
+    return image_grid(images, alt=alt, caption=caption, titles=titles, columns=columns, size=size, signed=True)
 
 
-def kernels(weight, *, alt, caption=None, size=60):
+def kernels(weight, *, alt, caption=None, columns=None, size=60):
     """Show the kernels of a convolution: ``weight`` has shape (out_channels, in_channels, height, width)."""
     titles = [f"{i}" if weight.shape[1] == 1 else f"{i}, channel {j}" for i in range(len(weight)) for j in range(weight.shape[1])]
-    return image_grid(weight.flatten(0, 1), alt=alt, caption=caption, titles=titles, size=size, signed=True)
+    images = weight.flatten(0, 1)
+    return image_grid(images, alt=alt, caption=caption, titles=titles, columns=columns, size=size, signed=True)
 
 
-def activation_maps(maps, *, alt, caption=None, size=84, signed=False):
+def activation_maps(maps, *, alt, caption=None, columns=None, size=84, signed=False):
     """Show the activation maps of one image: ``maps`` has shape (channels, height, width); all share one scale."""
     titles = [f"map {i}" for i in range(len(maps))]
-    return image_grid(maps, alt=alt, caption=caption, titles=titles, size=size, signed=signed)
+    return image_grid(maps, alt=alt, caption=caption, titles=titles, columns=columns, size=size, signed=signed)
 
 
-def number_grid(values, *, title="", marked=(), digits=0):
+def number_grid(values, *, title="", marked=(), digits=0, compact=False):
     """One small matrix as HTML, for :func:`row`; cells (row, column) in ``marked`` get a thick border.
 
-    ``values`` has shape (height, width); None or NaN leaves a cell empty. ``digits`` are printed after the decimal point.
+    ``values`` has shape (height, width); None or NaN leaves a cell empty, text is set as it is. ``digits`` are printed
+    after the decimal point; ``compact`` makes the cells small, for many columns.
     """
     rows = values.tolist() if isinstance(values, torch.Tensor) else [list(line) for line in values]
     cells = ""
     for i, line in enumerate(rows):
         for j, value in enumerate(line):
             blank = value is None or value != value
-            text = "" if blank else f"{value:.{digits}f}".replace("-", "−")
-            cells += f'<span{" class=marked" if (i, j) in marked else ""}>{text}</span>'
-    grid = f'<div class="numbers" style="grid-template-columns:repeat({len(rows[0])},auto)">{cells}</div>'
+            text = "" if blank else value if isinstance(value, str) else f"{value:.{digits}f}".replace("-", "−")
+            cells += f'<span{" class=marked" if (i, j) in marked else ""}>{escape(text)}</span>'
+    grid = f'<div class="numbers{" compact" if compact else ""}" style="grid-template-columns:repeat({len(rows[0])},auto)">{cells}</div>'
     return f'<div class="panel">{grid}{escape(title)}</div>'
 
 
 def row(*parts, alt, caption=None, below=""):
-    """A row of :func:`number_grid` parts; a part of one or two characters, such as "∗" or "=", is set as a sign between them."""
+    """A row of :func:`number_grid` and :func:`panel` parts.
+
+    A part of one or two characters, such as "∗" or "=", is set as a sign between them; ``below`` is a line of text.
+    """
     body = "".join(part if len(part) > 2 else f'<div class="panel sign">{escape(part)}</div>' for part in parts)
     return Figure(body + (f'<div class="below">{escape(below)}</div>' if below else ""), alt, caption)
+
+
+def table(header, rows, *, caption):
+    """A small table of computed values, for those that vary from machine to machine and so are not printed.
+
+    ``header`` and each of ``rows`` are sequences of text or numbers, the first of them a name.
+    """
+
+    def line(tag, cells):  # the first column holds names, the others numbers
+        sides = ["left"] + ["right"] * (len(cells) - 1)
+        return "".join(
+            f'<{tag} style="text-align:{side};padding:.3em .8em">{escape(str(text))}</{tag}>' for side, text in zip(sides, cells)
+        )
+
+    head, body = line("th", header), "".join(f"<tr>{line('td', cells)}</tr>" for cells in rows)
+    html = f'<table class="table"><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return _Table(html, caption)
 
 
 def loss_curves(histories, *, alt, caption=None, smooth=50):
@@ -238,6 +273,8 @@ def loss_curves(histories, *, alt, caption=None, smooth=50):
     drawing = axes()
     for name, history in histories.items():
         losses = torch.as_tensor(getattr(history, "losses", history), dtype=torch.float64)
+        if not len(losses):
+            raise ValueError(f"the run {name!r} holds no loss yet: train at least one step")
         window = min(smooth, len(losses))
         drawing.plot(range(window, len(losses) + 1), losses.unfold(0, window, 1).mean(1), label=name)
     drawing.set(xlabel="training step", ylabel=f"loss (mean of {smooth} steps)", ylim=(0, None))
@@ -298,6 +335,14 @@ class _Frames(Figure):
         return f'{self.sheet}<fieldset id="{self.name}" aria-label="{escape(self.alt)}">{self.body}</fieldset>'
 
 
+class _Table(Figure):
+    def _repr_html_(self):
+        return self.body
+
+    def __repr__(self):
+        return f"Table: {self.alt}"
+
+
 def _pixels(image):
     image = torch.as_tensor(image).detach().cpu().to(torch.float32)
     if image.ndim == 3 and image.shape[0] == 3:
@@ -311,10 +356,9 @@ def _pixels(image):
     return image.numpy()
 
 
-def _png(image, limits, colours):
-    data = io.BytesIO()
-    imsave(data, image, vmin=limits[0], vmax=limits[1], cmap=colours, format="png", metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+def _limits(images, signed):
+    low, high = float(min(image.min() for image in images)), float(max(image.max() for image in images))
+    return (-max(-low, high), max(-low, high)) if signed else (low, high)
 
 
 def _scale(limits, colours):
