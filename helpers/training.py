@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tqdm.auto import tqdm
+from tqdm import tqdm  # not tqdm.auto: its bar for notebooks ignores TQDM_DISABLE
 
 
 def seed_everything(seed):
@@ -166,7 +166,7 @@ def fit(
     order_generator = torch.Generator().manual_seed(seed)
     progress = tqdm(total=epochs * steps_per_epoch, initial=len(history.losses), desc="fit", unit="step")
     network.train()
-    with progress, _own_randomness(history, device), _ctrl_c_noted() as pressed:
+    with _ctrl_c_noted() as pressed, progress, _own_randomness(history, device):
         for epoch in range(epochs):
             # Drawn for finished epochs too: the next order depends on it. What is done already is then skipped.
             order = torch.randperm(len(images), generator=order_generator)

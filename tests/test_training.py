@@ -554,7 +554,12 @@ def test_evaluate_puts_every_module_back_into_its_own_mode(held_out):
 def test_evaluate_changes_neither_weights_nor_statistics_nor_gradients(held_out):
     network = make_network()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    evaluate(network, *held_out)
+
+    def criterion(scores, labels):
+        assert not scores.requires_grad  # nothing is kept for a backward pass
+        return nn.functional.cross_entropy(scores, labels)
+
+    evaluate(network, *held_out, criterion=criterion)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
 
