@@ -80,15 +80,21 @@ def run(path, cache, timeout):
             nonlocal last
             last = cell_index
 
-        result = single_nb_execution(
-            notebook,
-            cwd=str(path.parent),
-            timeout=timeout,
-            allow_errors=False,
-            extra_arguments=["--log-level=ERROR"],
-            on_cell_start=on_cell_start,
-            on_cell_executed=lambda **_: bar.update(),
-        )
+        try:
+            result = single_nb_execution(
+                notebook,
+                cwd=str(path.parent),
+                timeout=timeout,
+                allow_errors=False,
+                extra_arguments=["--log-level=CRITICAL"],
+                on_cell_start=on_cell_start,
+                on_cell_executed=lambda **_: bar.update(),
+            )
+        except DeadKernelError:
+            sys.exit(f"\n{name}, cell {last + 1}: its process ended, by Ctrl-C or for want of memory. The book was not built.")
+        except AssertionError as twice:
+            # On Ctrl-C nbclient ends the kernel, and then finds that there is none left to end.
+            raise KeyboardInterrupt from twice
     if result.err is not None:
         cell = notebook.cells[last]
         first_line = next((line for line in cell.source.splitlines() if line.strip()), "")
@@ -144,6 +150,5 @@ def main():
 if __name__ == "__main__":
     try:
         main()
-    except (KeyboardInterrupt, DeadKernelError):
-        # A running notebook's kernel is ended by the same Ctrl-C, which nbclient reports as a dead kernel.
+    except KeyboardInterrupt:
         sys.exit("\nStopped. Notebooks that had finished are kept; the next build goes on from there.")
