@@ -14,7 +14,7 @@ import numpy
 import torch
 from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure as Canvas
-from matplotlib.image import imsave
+from PIL import Image
 
 INK = "#1f2328"
 MUTED = "#6b7280"
@@ -50,7 +50,6 @@ STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "convolution by hand",
 }
-PIXEL_COLOURS = "gray"
 SIGNED_COLOURS = "cividis"  # its lightness grows from negative to positive, so it reads without colour too
 SHEET = """<style>
 .handmade{margin:1rem 0;line-height:1.3}
@@ -140,7 +139,8 @@ def drawn(drawing, alt, caption=None):
     for hexadecimal, colour in PAGE_COLOURS.items():
         svg = svg.replace(hexadecimal, colour)
     pixels = round(canvas.get_figwidth() * 100)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', rf'\1 style="max-width:{pixels}px"', svg, count=1)
+    # Matplotlib writes no colour for black, its default for text and legends: on a dark page that has to be light.
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', rf'\1 style="max-width:{pixels}px;fill:currentColor"', svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     return Figure(svg, alt, caption)
 
@@ -175,22 +175,23 @@ def image_grid(images, *, alt, titles=None, caption=None, columns=None, size=84,
     if len(titles) != len(images):
         raise ValueError(f"{len(images)} images need as many titles, got {len(titles)}")
     limits = limits or _limits(images, signed)
-    colours = SIGNED_COLOURS if signed else PIXEL_COLOURS
     body = "".join(
         panel(image, title=title, size=size, signed=signed, limits=limits) for image, title in zip(images, titles)
     )
     if columns:
         body = f'<div class="panels" style="max-width:{columns * (size + 20)}px">{body}</div>'
-    return Figure(body + (_scale(limits, colours) if signed else ""), alt, caption)
+    return Figure(body + (_scale(limits) if signed else ""), alt, caption)
 
 
 def panel(image, *, title="", size=84, signed=False, limits=None):
     """One image as HTML, for :func:`row`; the arguments are those of :func:`image_grid`."""
     image = _pixels(image)
     low, high = limits or _limits([image], signed)
+    if image.ndim == 2:
+        image = numpy.clip((image - low) / ((high - low) or 1), 0, 1)
+        image = colormaps[SIGNED_COLOURS](image)[:, :, :3] if signed else image
     data = io.BytesIO()
-    colours = SIGNED_COLOURS if signed else PIXEL_COLOURS
-    imsave(data, image, vmin=low, vmax=high, cmap=colours, format="png", metadata={"Software": None})
+    Image.fromarray(numpy.uint8(image * 255 + 0.5)).save(data, "png", optimize=True)
     source = "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
     height = round(size * image.shape[0] / image.shape[1])
     return f'<div class="panel"><img alt="" src="{source}" width="{size}" height="{height}">{escape(str(title))}</div>'
@@ -361,9 +362,9 @@ def _limits(images, signed):
     return (-max(-low, high), max(-low, high)) if signed else (low, high)
 
 
-def _scale(limits, colours):
+def _scale(limits):
     stops = ",".join(
-        "rgb({:.0f},{:.0f},{:.0f})".format(*(255 * part for part in colormaps[colours](x)[:3])) for x in (0, 0.25, 0.5, 0.75, 1)
+        "rgb({:.0f},{:.0f},{:.0f})".format(*(255 * part for part in colormaps[SIGNED_COLOURS](x)[:3])) for x in (0, 0.25, 0.5, 0.75, 1)
     )
     low, high = (f"{value:+.2f}".replace("-", "−") for value in limits)
     return f'<div class="scale">{low}<i style="background:linear-gradient(90deg,{stops})"></i>{high}</div>'
