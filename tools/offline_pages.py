@@ -7,14 +7,33 @@ that), and the theme's icon script, a copy of what its style sheet draws anyway,
 import shutil
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
 from sphinxcontrib import katex
+
+logger = logging.getLogger(__name__)
 
 
 def take_mathematics_from_here(app, config):
     config.katex_css_path = "katex/katex.min.css"
-    # Otherwise a formula with a mistake becomes red text on a page, and nobody is told.
     katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True
+    # Seconds. The first start of Node on a busy computer takes longer than the five that are allowed otherwise, and then
+    # its process is left behind.
+    katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60
+
+
+def with_warning(typeset):
+    """Typeset a formula; a mistake in it is a warning that names the page, not red text that nobody is told of."""
+
+    def visit(self, node):
+        try:
+            typeset(self, node)
+        except katex.KaTeXError as error:
+            logger.warning("%s", error, location=node)
+            raise nodes.SkipNode from error
+
+    return visit
 
 
 def copy_mathematics(app):
@@ -43,6 +62,8 @@ def empty_icon_script(app, exception):
 
 
 def setup(app):
+    inline, block = with_warning(katex.html_visit_math), with_warning(katex.html_visit_displaymath)
+    app.add_html_math_renderer("katex_checked", (inline, None), (block, None))
     app.connect("config-inited", take_mathematics_from_here)
     app.connect("builder-inited", copy_mathematics)
     app.connect("html-page-context", mend_accessibility)
