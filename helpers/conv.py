@@ -1,7 +1,6 @@
-"""A two-dimensional convolution with torch's names, settings and errors, built from windows and one matrix product.
+"""A two-dimensional convolution with torch's names, settings and errors, near the speed of torch's own (chapter 2).
 
-Chapter 2 arrives at this code step by step. Like torch (and every deep-learning library), it computes cross-correlation:
-the kernel is not flipped.
+Like torch, and every deep-learning library, it computes cross-correlation: the kernel is not flipped.
 """
 
 import math
@@ -10,27 +9,132 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-PADDING_MODES = {"zeros", "reflect", "replicate", "circular"}
+from helpers.conv_settings import borders_of, check_call, check_layer, pair
+
+BLOCK = 2**21  # bytes of strips made at a time: they should stay in the processor's cache
 
 
 def windows(input, kernel_size, stride=(1, 1), dilation=(1, 1)):
     """Every window that a kernel covers, as a view: nothing is copied.
 
-    Parameters
-    ----------
-    input : torch.Tensor
-        Shape (..., height, width), padded already.
-    kernel_size, stride, dilation : (int, int)
-        For rows and columns.
-
-    Returns
-    -------
-    torch.Tensor
-        Shape (..., output height, output width, kernel height, kernel width).
+    ``input`` has shape (..., height, width) and is padded already; the others are pairs, for rows and columns. The
+    result has shape (..., output height, output width, kernel height, kernel width).
     """
     covered = [d * (k - 1) + 1 for k, d in zip(kernel_size, dilation)]
     view = input.unfold(-2, covered[0], stride[0]).unfold(-2, covered[1], stride[1])
     return view[..., :: dilation[0], :: dilation[1]]
+
+
+def convolve_windows(input, weight, bias, stride, borders, dilation, groups):
+    """Chapter 2's third version: one matrix product of all windows. Each step in it knows its own gradient."""
+    view = windows(F.pad(input, borders), weight.shape[2:], stride, dilation)
+    batch, _, rows, columns = view.shape[:4]
+    cells = weight.shape[1:].numel()
+    patches = view.permute(1, 4, 5, 0, 2, 3).reshape(groups, cells, batch * rows * columns)
+    output = weight.reshape(groups, len(weight) // groups, cells) @ patches
+    output = output.reshape(len(weight), batch, rows, columns).transpose(0, 1)
+    return output if bias is None else output + bias[:, None, None]
+
+
+class Strips:
+    """Chapter 2's fourth version: for each column of the kernel a strip, the pixels that it meets along the image's rows.
+
+    In a strip, the pixels that one row of the kernel meets are a single run of memory, so one copy serves all rows. With
+    a vertical stride s the image's rows are dealt to s piles, so that this stays true.
+    """
+
+    def __init__(self, input, weight, stride, borders, dilation):
+        left, right, top, bottom = borders
+        (height, width), (kernel_height, kernel_width) = input.shape[2:], weight.shape[2:]
+        self.rows = (top + height + bottom - dilation[0] * (kernel_height - 1) - 1) // stride[0] + 1
+        self.columns = (left + width + right - dilation[1] * (kernel_width - 1) - 1) // stride[1] + 1
+        pile = math.ceil((top + height + bottom) / stride[0])
+        shape = input.shape[1], kernel_width, stride[0], pile, self.columns
+        images = max(1, BLOCK // (math.prod(shape) * input.element_size())) if input.device.type == "cpu" else len(input)
+        self.blocks = [slice(n, n + images) for n in range(0, len(input), images)]
+        self.memory = input.new_zeros(min(images, len(input)), *shape)  # what stays zero is the padding
+        self.parts = [
+            (column, remainder, *inside(remainder - top, stride[0], pile, height), *inside(offset, stride[1], self.columns, width))
+            for column, offset in enumerate(range(-left, dilation[1] * kernel_width - left, dilation[1]))
+            for remainder in range(stride[0])
+        ]
+        self.starts = [divmod(row * dilation[0], stride[0]) for row in range(kernel_height)]
+
+    def beside(self, images):
+        """Pairs: a part of the strips, and the pixels of ``images`` that it stands for."""
+        for column, remainder, rows, from_rows, columns, from_columns in self.parts:
+            yield self.memory[: len(images), :, column, remainder, rows, columns], images[:, :, from_rows, from_columns]
+
+    def runs(self, images, groups):
+        """The pixels that each row of the kernel meets: views of shape (images · groups, cells in the row, places)."""
+        for start, remainder in self.starts:
+            run = self.memory[:images, :, :, remainder, start : start + self.rows]
+            yield run.view(images * groups, -1, self.rows * self.columns)
+
+
+def inside(offset, step, count, size):
+    """Which of the positions offset + step · n, n < count, lie in range(size): a slice of n, and one of the positions."""
+    first = min(count, max(0, -(offset // step)))
+    last = max(first, min(count, (size - 1 - offset) // step + 1))
+    start = max(0, offset + step * first)
+    return slice(first, last), slice(start, start + step * (last - first), step)
+
+
+class StripProducts(torch.autograd.Function):
+    """The convolution by strips, one block of images after the other, with its gradients."""
+
+    @staticmethod
+    def forward(ctx, input, weight, bias, *settings):
+        ctx.save_for_backward(input, weight)
+        ctx.settings = settings  # stride, borders, dilation, groups
+        groups, strips = settings[-1], Strips(input, weight, *settings[:-1])
+        output = input.new_empty(len(input), len(weight), strips.rows, strips.columns)
+        for block in strips.blocks:
+            images, target = input[block], output[block].view(-1, len(weight) // groups, strips.rows * strips.columns)
+            for strip, pixels in strips.beside(images):
+                strip.copy_(pixels)
+            for number, (matrix, run) in enumerate(zip(kernel_rows(weight, groups), strips.runs(len(images), groups))):
+                target.baddbmm_(matrix.repeat(len(images), 1, 1), run, beta=min(number, 1))
+            if bias is not None:
+                output[block] += bias[:, None, None]
+        return output
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (input, weight), groups, needed = ctx.saved_tensors, ctx.settings[-1], ctx.needs_input_grad
+        grad_bias = grad_output.sum((0, 2, 3)) if needed[2] else None
+        if torch.is_grad_enabled():  # somebody wants gradients of these gradients, so plain operations have to make them
+            output = convolve_windows(input, weight, None, *ctx.settings)
+            learned = [tensor for tensor, is_needed in zip((input, weight), needed) if is_needed]
+            grads = iter(torch.autograd.grad(output, learned, grad_output, create_graph=True) if learned else ())
+            return *(next(grads) if is_needed else None for is_needed in needed[:2]), grad_bias, None, None, None, None
+        strips, grad_strips = (Strips(input, weight, *ctx.settings[:-1]) for _ in range(2))
+        grad_input = torch.zeros_like(input, memory_format=torch.contiguous_format) if needed[0] else None
+        matrices = kernel_rows(weight, groups)
+        grad_matrices = torch.zeros_like(matrices)
+        for block in strips.blocks:
+            images = input[block]
+            grad = grad_output[block].reshape(-1, len(weight) // groups, strips.rows * strips.columns)
+            if needed[1]:
+                for strip, pixels in strips.beside(images):
+                    strip.copy_(pixels)
+                for total, run in zip(grad_matrices, strips.runs(len(images), groups)):
+                    total += (grad @ run.mH).view(len(images), *total.shape).sum(0)
+            if needed[0]:
+                grad_strips.memory.zero_()
+                for matrix, run in zip(matrices, grad_strips.runs(len(images), groups)):
+                    run.baddbmm_(matrix.mH.repeat(len(images), 1, 1), grad)
+                for strip, pixels in grad_strips.beside(grad_input[block]):
+                    pixels += strip
+        columns = grad_matrices.unflatten(3, (weight.shape[1], weight.shape[3]))
+        grad_weight = columns.permute(1, 2, 3, 0, 4).reshape(weight.shape)
+        return grad_input, grad_weight, grad_bias, None, None, None, None
+
+
+def kernel_rows(weight, groups):
+    """One matrix for each row of the kernel: shape (kernel height, groups, out_channels / groups, cells in the row)."""
+    rows = weight.unflatten(0, (groups, -1)).permute(3, 0, 1, 2, 4)
+    return rows.flatten(3)
 
 
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -57,7 +161,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
     Raises
     ------
-    RuntimeError, ValueError
+    TypeError, RuntimeError
         Where torch's function does, with a message that names the same fault.
     """
     if not isinstance(input, torch.Tensor):
@@ -68,29 +172,16 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
         )
     if input.ndim == 3:
         return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
-    stride, dilation = _pair(stride, "stride"), _pair(dilation, "dilation")
-    _check(input, weight, bias, stride, dilation, groups)
-    left, right, top, bottom = _borders(padding, weight.shape[2:], stride, dilation)
-    if min(left, top) < 0:
-        raise RuntimeError("negative padding is not supported")
-    padded = F.pad(input, (left, right, top, bottom)) if left or right or top or bottom else input
-    covered = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], dilation)]
-    if padded.shape[2] < covered[0] or padded.shape[3] < covered[1]:
-        raise RuntimeError(
-            f"Calculated padded input size per channel: ({padded.shape[2]} x {padded.shape[3]}). "
-            f"Kernel size: ({covered[0]} x {covered[1]}). Kernel size can't be greater than actual input size"
-        )
-    if 0 in input.shape[2:]:
-        raise RuntimeError(f"Only zero batch or zero channel inputs are supported, but got input shape: {list(input.shape)}")
-
-    view = windows(padded, weight.shape[2:], stride, dilation)  # (batch, in_channels, rows, columns, kernel height, width)
-    batch, _, rows, columns = view.shape[:4]
-    out_channels, cells = weight.shape[0], weight.shape[1:].numel()
-    # One row for each cell of a window, one column for each window; one such matrix for each group of channels.
-    patches = view.permute(1, 4, 5, 0, 2, 3).reshape(groups, cells, batch * rows * columns)
-    output = weight.reshape(groups, out_channels // groups, cells) @ patches
-    output = output.reshape(out_channels, batch, rows, columns).transpose(0, 1)
-    return output if bias is None else output + bias[:, None, None].to(output.dtype)
+    if torch.is_autocast_enabled(input.device.type):
+        dtype = torch.get_autocast_dtype(input.device.type)
+        input, weight, bias = (tensor if tensor is None else tensor.to(dtype) for tensor in (input, weight, bias))
+    stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
+    borders = borders_of(padding, weight.shape[2:], stride, dilation)
+    check_call(input, weight, bias, stride, borders, dilation, groups)
+    # torch.compile and torch.func look into plain operations only.
+    plain = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    convolve = convolve_windows if plain else StripProducts.apply
+    return convolve(input, weight, bias, stride, borders, dilation, groups)
 
 
 class Conv2D(nn.Module):
@@ -126,21 +217,14 @@ class Conv2D(nn.Module):
         bias=True, padding_mode="zeros", device=None, dtype=None,
     ):  # fmt: skip
         super().__init__()
-        if groups <= 0:
-            raise ValueError("groups must be a positive integer")
-        if in_channels % groups:
-            raise ValueError("in_channels must be divisible by groups")
-        if out_channels % groups:
-            raise ValueError("out_channels must be divisible by groups")
-        if padding_mode not in PADDING_MODES:
-            raise ValueError(f"padding_mode must be one of {PADDING_MODES}, but got padding_mode={padding_mode!r}")
+        check_layer(in_channels, out_channels, groups, padding_mode)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = _pair(kernel_size, "kernel_size")
-        self.stride, self.dilation = _pair(stride, "stride"), _pair(dilation, "dilation")
-        self.padding = padding if isinstance(padding, str) else _pair(padding, "padding")
+        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.stride, self.dilation = pair(stride, "stride"), pair(dilation, "dilation")
+        self.padding = padding if isinstance(padding, str) else pair(padding, "padding")
         self.padding_mode = padding_mode
         try:
-            _borders(self.padding, self.kernel_size, self.stride, self.dilation)
+            borders_of(self.padding, self.kernel_size, self.stride, self.dilation)
         except RuntimeError as error:
             raise ValueError(str(error)) from None
         shape = (out_channels, in_channels // groups, *self.kernel_size)
@@ -159,7 +243,7 @@ class Conv2D(nn.Module):
         """Convolve ``input``, of shape (batch, in_channels, height, width) or (in_channels, height, width)."""
         padding = self.padding
         if self.padding_mode != "zeros":
-            borders = _borders(padding, self.kernel_size, self.stride, self.dilation)
+            borders = borders_of(padding, self.kernel_size, self.stride, self.dilation)
             input, padding = F.pad(input, borders, mode=self.padding_mode), 0
         return conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
@@ -169,57 +253,3 @@ class Conv2D(nn.Module):
         text += "".join(f", {name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name])
         text += ", bias=False" if self.bias is None else ""
         return text if self.padding_mode == "zeros" else text + f", padding_mode={self.padding_mode}"
-
-
-def _pair(value, name):
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    if len(values) not in (1, 2):
-        raise RuntimeError(
-            f"expected {name} to be a single integer value or a list of 2 values to match the convolution dimensions, "
-            f"but got {name}={list(values)}"
-        )
-    if not all(isinstance(number, int) for number in values):
-        raise TypeError(f"{name} must be an integer or a pair of integers, got {value!r}")
-    return values * 2 if len(values) == 1 else values
-
-
-def _borders(padding, kernel_size, stride, dilation):
-    """Cells to add (left, right, top, bottom), the order of ``F.pad``."""
-    if not isinstance(padding, str):
-        top, left = _pair(padding, "padding")
-        return left, left, top, top
-    if padding == "valid":
-        return 0, 0, 0, 0
-    if padding != "same":
-        raise RuntimeError(f"Invalid padding string {padding!r}, should be one of {{'valid', 'same'}}")
-    if tuple(stride) != (1, 1):
-        raise RuntimeError("padding='same' is not supported for strided convolutions")
-    height, width = (d * (k - 1) for k, d in zip(kernel_size, dilation))
-    return width // 2, width - width // 2, height // 2, height - height // 2
-
-
-def _check(input, weight, bias, stride, dilation, groups):
-    out_channels, channels = weight.shape[:2]
-    if groups <= 0:
-        raise RuntimeError("non-positive groups is not supported")
-    if out_channels == 0 or out_channels % groups:
-        raise RuntimeError(
-            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0 and divisible by {groups}, "
-            f"but got weight of size {list(weight.shape)} instead"
-        )
-    if input.shape[1] != channels * groups:
-        raise RuntimeError(
-            f"Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(input.shape)} to have "
-            f"{channels * groups} channels, but got {input.shape[1]} channels instead"
-        )
-    if bias is not None and (bias.shape != (out_channels,) or bias.dtype != weight.dtype):
-        raise RuntimeError(
-            f"Given weight of size {list(weight.shape)} and type {weight.dtype}, expected bias to be 1-dimensional with "
-            f"{out_channels} elements of that type, but got bias of size {list(bias.shape)} and type {bias.dtype}"
-        )
-    if min(stride) <= 0:
-        raise RuntimeError("non-positive stride is not supported")
-    if min(dilation) <= 0:
-        raise RuntimeError("non-positive dilation is not supported")
-    if min(weight.shape[2:]) <= 0:
-        raise RuntimeError(f"kernel size should be greater than zero, but got kernel size {tuple(weight.shape[2:])}")
