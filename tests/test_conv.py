@@ -1,8 +1,8 @@
 """The reference Conv2D is torch's Conv2d in output, gradients, errors and state, without torch's convolution inside."""
 
 import copy
+import os
 import pickle
-import warnings
 
 import pytest
 import torch
@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.conv import Conv2D, conv2d, windows
+from helpers.conv import Conv2D, Strips, conv2d, windows
 
 TOLERANCE = 1e-9
-warnings.filterwarnings("ignore", message="Using padding='same' with even kernel lengths")
+SETTINGS = int(os.environ.get("CONV_SETTINGS", "2000"))  # CONV_SETTINGS=20000 draws ten times as many
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 
 
 def pair(low, high):
@@ -91,7 +92,7 @@ def run(make, arguments, shape, seed):
     return {"output": output, "input": input.grad} | {name: value.grad for name, value in layer.named_parameters()}
 
 
-@settings(max_examples=2000, deadline=None, derandomize=True)
+@settings(max_examples=SETTINGS, deadline=None, derandomize=True)
 @given(layers(), st.integers(0, 1000))
 def test_output_and_gradients_are_those_of_torch(drawn, seed):
     ours, theirs = run(Conv2D, *drawn, seed), run(nn.Conv2d, *drawn, seed)
@@ -103,7 +104,7 @@ def test_output_and_gradients_are_those_of_torch(drawn, seed):
         torch.testing.assert_close(ours[name], theirs[name], rtol=TOLERANCE, atol=TOLERANCE)
 
 
-@settings(max_examples=1000, deadline=None, derandomize=True)
+@settings(max_examples=SETTINGS // 2, deadline=None, derandomize=True)
 @given(faulty_layers())
 def test_what_torch_refuses_is_refused_with_the_same_kind_of_error(drawn):
     ours, theirs = run(Conv2D, *drawn, 0), run(nn.Conv2d, *drawn, 0)
@@ -202,8 +203,75 @@ def test_other_number_types_work(dtype):
     theirs = nn.Conv2d(2, 3, 3, dtype=dtype)
     theirs.load_state_dict(ours.state_dict())
     image = torch.randn(1, 2, 6, 6).to(dtype)
-    assert ours(image).dtype == dtype
-    torch.testing.assert_close(ours(image), theirs(image), rtol=2e-2, atol=2e-2)
+    outputs, gradients = [], []
+    for layer in (ours, theirs):
+        outputs.append(layer(image))
+        outputs[-1].abs().square().sum().backward()
+        gradients.append(layer.weight.grad)
+    assert outputs[0].dtype == gradients[0].dtype == dtype
+    torch.testing.assert_close(*outputs, rtol=2e-2, atol=2e-2)
+    torch.testing.assert_close(*gradients, rtol=5e-2, atol=5e-2)
+
+
+def test_large_inputs_go_through_in_several_blocks():
+    image = torch.randn(7, 3, 90, 70, dtype=torch.float64, requires_grad=True)
+    settings = dict(kernel_size=(5, 4), stride=(3, 2), padding=(2, 1), dilation=(1, 2), dtype=torch.float64)
+    ours, theirs = Conv2D(3, 4, **settings), nn.Conv2d(3, 4, **settings)
+    theirs.load_state_dict(ours.state_dict())
+    assert len(Strips(image, ours.weight, (3, 2), (1, 1, 2, 2), (1, 2)).blocks) > 1, "this test needs a larger input"
+    gradient = torch.randn_like(theirs(image))
+    results = []
+    for layer in (ours, theirs):
+        image.grad = None
+        output = layer(image)
+        output.backward(gradient)
+        results.append((output, image.grad, layer.weight.grad, layer.bias.grad))
+    for mine, torchs in zip(*results):
+        torch.testing.assert_close(mine, torchs, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_the_input_is_left_as_it_was():
+    image = torch.randn(2, 3, 6, 6, requires_grad=True)
+    before = image.detach().clone()
+    for kernel_size in (1, 3):  # for 1 by 1 the pixels could be used where they are, and be overwritten there
+        conv2d(image, torch.randn(4, 3, kernel_size, kernel_size, requires_grad=True)).sum().backward()
+    assert torch.equal(image, before)
+
+
+@pytest.mark.parametrize("frozen", ["input", "weight", "bias"])
+def test_a_gradient_that_nobody_needs_is_not_computed(frozen):
+    tensors = {"input": torch.randn(2, 2, 5, 5), "weight": torch.randn(3, 2, 3, 3), "bias": torch.randn(3)}
+    for name, tensor in tensors.items():
+        tensor.requires_grad_(name != frozen)
+    conv2d(**tensors).sum().backward()
+    assert [name for name, tensor in tensors.items() if tensor.grad is None] == [frozen]
+
+
+def test_autocast_gives_what_torch_gives():
+    image, layer = torch.randn(2, 3, 8, 8), Conv2D(3, 4, 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours, theirs = layer(image), F.conv2d(image, layer.weight, layer.bias)
+    assert ours.dtype == theirs.dtype == torch.bfloat16
+    torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-2)
+
+
+def test_torch_func_works():
+    images, weight, bias = torch.randn(5, 2, 3, 6, 6), torch.randn(4, 3, 3, 3), torch.randn(4)
+    ours = torch.func.vmap(lambda batch: conv2d(batch, weight, bias, padding=1))(images)
+    theirs = torch.stack([F.conv2d(batch, weight, bias, padding=1) for batch in images])
+    torch.testing.assert_close(ours, theirs)
+    ours, theirs = (
+        torch.func.grad(lambda weight: function(images[0], weight, bias).square().sum())(weight) for function in (conv2d, F.conv2d)
+    )
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_torch_compile_works_in_one_graph():
+    layer, image = Conv2D(3, 4, 3, stride=2, padding=1), torch.randn(2, 3, 8, 8, requires_grad=True)
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(image), layer(image))
+    compiled(image).sum().backward()
+    assert image.grad is not None
 
 
 def test_second_derivatives_are_right():
