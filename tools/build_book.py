@@ -132,7 +132,7 @@ def main():
     # Sphinx repeats no warning of a page that it has read before, and a page half-written stays so: unless the last
     # build ended well and from the same settings, everything is written anew.
     pages_from = BUILD / "pages_from"
-    settings = ["_config.yml", "_toc.yml", "_templates", "package-lock.json", "tools/offline_pages.py"]
+    settings = ["_config.yml", "_toc.yml", "_static", "_templates", "package-lock.json", "tools/offline_pages.py"]
     pages = fingerprint([ROOT / name for name in settings], outputs)
     if not pages_from.exists() or pages_from.read_text() != pages:
         shutil.rmtree(DOCTREES, ignore_errors=True)

@@ -18,9 +18,10 @@ logger = logging.getLogger(__name__)
 def take_mathematics_from_here(app, config):
     config.katex_css_path = "katex/katex.min.css"
     katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True
-    # Seconds. The first start of Node on a busy computer takes longer than the five that are allowed otherwise, and then
-    # its process is left behind.
+    # On a busy computer Node takes longer to start than the five seconds that are allowed otherwise; and its socket file
+    # is there before it listens, so the connection would now and then be refused. The way that Windows takes tries again.
     katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60
+    katex.KaTeXServer.start_server_process = katex.KaTeXServer.start_network_socket
 
 
 def with_warning(typeset):
