@@ -8,7 +8,7 @@ RUN := .venv/bin/python
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help book test notebook clean-notebooks environment
+.PHONY: help book test notebook clean-notebooks bench environment
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -30,6 +30,9 @@ notebook: environment  ## Open the chapters in JupyterLab
 
 clean-notebooks: environment  ## Take outputs and counts out of the notebooks, as git keeps them
 	@$(RUN) tools/clean_notebooks.py
+
+bench: environment  ## Measure our Conv2D against torch's (six minutes, on an idle machine): results/conv2d.json
+	@$(RUN) benchmarks/conv2d.py
 
 # The copy of the lock is made last, so that an interrupted set-up is done again; contents are compared, not times.
 environment:
