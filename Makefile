@@ -4,14 +4,16 @@ PYTHON ?= python3
 # TORCH=cpu: on Linux without a graphics card, a torch of 0.2 GB instead of 5.
 TORCH ?= default
 RUN := .venv/bin/python
-# A thread of torch that has to wait sleeps instead of spinning: on a busy machine that is up to ten times faster.
-export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
 .PHONY: help book test notebook clean-notebooks bench environment
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-22s %s\n", $$1, $$2 }'
+
+# A thread of torch that has to wait sleeps instead of spinning, which on a busy machine is up to ten times faster.
+# (With idle cores many small operations are slower so: not for make notebook.)
+book test: export OMP_WAIT_POLICY = PASSIVE
 
 book: environment  ## Run the notebooks that changed and write the pages: _build/html/index.html
 	@$(RUN) -m tools.build_book

@@ -49,10 +49,11 @@ class Strips:
         self.rows = (top + height + bottom - dilation[0] * (kernel_height - 1) - 1) // stride[0] + 1
         self.columns = (left + width + right - dilation[1] * (kernel_width - 1) - 1) // stride[1] + 1
         pile = math.ceil((top + height + bottom) / stride[0])
-        shape = input.shape[1], kernel_width, stride[0], pile, self.columns
-        images = max(1, BLOCK // (math.prod(shape) * input.element_size())) if input.device.type == "cpu" else len(input)
+        size = input.shape[1] * kernel_width * stride[0] * pile * self.columns * input.element_size()
+        images = max(1, min(len(input), BLOCK // size) if input.device.type == "cpu" else len(input))
         self.blocks = [slice(n, n + images) for n in range(0, len(input), images)]
-        self.memory = input.new_zeros(min(images, len(input)), *shape)  # what stays zero is the padding
+        # What stays zero is the padding.
+        self.memory = input.new_zeros(input.shape[1], kernel_width, stride[0], pile, images, self.columns)
         self.parts = [
             (column, remainder, *inside(remainder - top, stride[0], pile, height), *inside(offset, stride[1], self.columns, width))
             for column, offset in enumerate(range(-left, dilation[1] * kernel_width - left, dilation[1]))
@@ -62,14 +63,15 @@ class Strips:
 
     def beside(self, images):
         """Pairs: a part of the strips, and the pixels of ``images`` that it stands for."""
+        images = images.permute(1, 2, 0, 3)
         for column, remainder, rows, from_rows, columns, from_columns in self.parts:
-            yield self.memory[: len(images), :, column, remainder, rows, columns], images[:, :, from_rows, from_columns]
+            yield self.memory[:, column, remainder, rows, : images.shape[2], columns], images[:, from_rows, :, from_columns]
 
-    def runs(self, images, groups):
-        """The pixels that each row of the kernel meets: views of shape (images · groups, cells in the row, places)."""
+    def runs(self, groups):
+        """The pixels that each row of the kernel meets: views of shape (groups, cells in the row, places)."""
         for start, remainder in self.starts:
-            run = self.memory[:images, :, :, remainder, start : start + self.rows]
-            yield run.view(images * groups, -1, self.rows * self.columns)
+            run = self.memory[:, :, remainder, start : start + self.rows]
+            yield run.view(groups, -1, run[0, 0].numel())
 
 
 def inside(offset, step, count, size):
@@ -89,12 +91,16 @@ class StripProducts(torch.autograd.Function):
         ctx.settings = settings  # stride, borders, dilation, groups
         groups, strips = settings[-1], Strips(input, weight, *settings[:-1])
         output = input.new_empty(len(input), len(weight), strips.rows, strips.columns)
+        # One row of the kernel after the other: the product of its weights and its run is added up here.
+        total = input.new_empty(groups, len(weight) // groups, strips.memory[0, 0, 0, 0].numel() * strips.rows)
         for block in strips.blocks:
-            images, target = input[block], output[block].view(-1, len(weight) // groups, strips.rows * strips.columns)
+            images = input[block]
             for strip, pixels in strips.beside(images):
                 strip.copy_(pixels)
-            for number, (matrix, run) in enumerate(zip(kernel_rows(weight, groups), strips.runs(len(images), groups))):
-                target.baddbmm_(matrix.repeat(len(images), 1, 1), run, beta=min(number, 1))
+            for number, (matrix, run) in enumerate(zip(kernel_rows(weight, groups), strips.runs(groups))):
+                total.baddbmm_(matrix, run, beta=min(number, 1))
+            places = total.view(len(weight), strips.rows, -1, strips.columns).permute(2, 0, 1, 3)
+            output[block] = places[: len(images)]
             if bias is not None:
                 output[block] += bias[:, None, None]
         return output
@@ -108,23 +114,25 @@ class StripProducts(torch.autograd.Function):
             learned = [tensor for tensor, is_needed in zip((input, weight), needed) if is_needed]
             grads = iter(torch.autograd.grad(output, learned, grad_output, create_graph=True) if learned else ())
             return *(next(grads) if is_needed else None for is_needed in needed[:2]), grad_bias, None, None, None, None
-        strips, grad_strips = (Strips(input, weight, *ctx.settings[:-1]) for _ in range(2))
+        strips = Strips(input, weight, *ctx.settings[:-1])
         grad_input = torch.zeros_like(input, memory_format=torch.contiguous_format) if needed[0] else None
         matrices = kernel_rows(weight, groups)
         grad_matrices = torch.zeros_like(matrices)
+        grad = grad_output.new_zeros(groups, len(weight) // groups, strips.memory[0, 0, 0, 0].numel() * strips.rows)
         for block in strips.blocks:
             images = input[block]
-            grad = grad_output[block].reshape(-1, len(weight) // groups, strips.rows * strips.columns)
+            grad.view(len(weight), strips.rows, -1, strips.columns)[:, :, : len(images)] = grad_output[block].permute(1, 2, 0, 3)
             if needed[1]:
+                strips.memory.zero_()
                 for strip, pixels in strips.beside(images):
                     strip.copy_(pixels)
-                for total, run in zip(grad_matrices, strips.runs(len(images), groups)):
-                    total += (grad @ run.mH).view(len(images), *total.shape).sum(0)
-            if needed[0]:
-                grad_strips.memory.zero_()
-                for matrix, run in zip(matrices, grad_strips.runs(len(images), groups)):
-                    run.baddbmm_(matrix.mH.repeat(len(images), 1, 1), grad)
-                for strip, pixels in grad_strips.beside(grad_input[block]):
+                for grad_matrix, run in zip(grad_matrices, strips.runs(groups)):
+                    grad_matrix.baddbmm_(grad, run.mH)
+            if needed[0]:  # the way back, in the same memory: from the runs to the strips to the pixels
+                strips.memory.zero_()
+                for matrix, run in zip(matrices, strips.runs(groups)):
+                    run.baddbmm_(matrix.mH, grad)
+                for strip, pixels in strips.beside(grad_input[block]):
                     pixels += strip
         columns = grad_matrices.unflatten(3, (weight.shape[1], weight.shape[3]))
         grad_weight = columns.permute(1, 2, 3, 0, 4).reshape(weight.shape)
