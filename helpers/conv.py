@@ -11,7 +11,7 @@ from torch import nn
 
 from helpers.conv_settings import borders_of, check_call, check_layer, pair
 
-BLOCK = 2**21  # bytes of strips made at a time: they should stay in the processor's cache
+BLOCK = 3 * 2**19  # bytes of strips and products made at a time: they should stay in the processor's cache
 
 
 def windows(input, kernel_size, stride=(1, 1), dilation=(1, 1)):
@@ -40,7 +40,8 @@ class Strips:
     """Chapter 2's fourth version: for each column of the kernel a strip, the pixels that it meets along the image's rows.
 
     In a strip, the pixels that one row of the kernel meets are a single run of memory, so one copy serves all rows. With
-    a vertical stride s the image's rows are dealt to s piles, so that this stays true.
+    a vertical stride s the image's rows are dealt to s piles, and the rows of a block's images stand side by side, so
+    that this stays true.
     """
 
     def __init__(self, input, weight, stride, borders, dilation):
@@ -49,8 +50,9 @@ class Strips:
         self.rows = (top + height + bottom - dilation[0] * (kernel_height - 1) - 1) // stride[0] + 1
         self.columns = (left + width + right - dilation[1] * (kernel_width - 1) - 1) // stride[1] + 1
         pile = math.ceil((top + height + bottom) / stride[0])
-        size = input.shape[1] * kernel_width * stride[0] * pile * self.columns * input.element_size()
-        images = max(1, min(len(input), BLOCK // size) if input.device.type == "cpu" else len(input))
+        one_image = (input.shape[1] * kernel_width * stride[0] * pile + len(weight) * self.rows) * self.columns
+        fitting = BLOCK // (one_image * input.element_size()) if input.device.type == "cpu" else len(input)
+        images = max(1, min(len(input), fitting))
         self.blocks = [slice(n, n + images) for n in range(0, len(input), images)]
         # What stays zero is the padding.
         self.memory = input.new_zeros(input.shape[1], kernel_width, stride[0], pile, images, self.columns)
