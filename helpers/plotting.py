@@ -125,9 +125,9 @@ def axes(width=5.6, height=3.2, rows=1, columns=1, **options):
 def drawn(drawing, alt, caption=None):
     """Turn the drawing that ``drawing`` (axes, or an array of axes) belongs to into a :class:`Figure`."""
     canvas = numpy.ravel(drawing)[0].figure
-    for part in canvas.axes:
-        if part.get_legend():
-            part.get_legend().set_frame_on(False)  # its white box would stay white on a dark page
+    for legend in [*canvas.legends, *(part.get_legend() for part in canvas.axes)]:
+        if legend:
+            legend.set_frame_on(False)  # its white box would stay white on a dark page
     text = io.StringIO()
     with rc_context(STYLE):
         canvas.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

@@ -57,6 +57,14 @@ def test_a_drawing_takes_its_colours_from_the_page_and_holds_no_repeated_names()
     assert not two.select("metadata") and "<!DOCTYPE" not in html
 
 
+def test_no_legend_puts_a_white_box_on_a_dark_page():
+    for legend_of in (lambda drawing: drawing, lambda drawing: drawing.figure):
+        drawing = plotting.axes()
+        drawing.plot([0, 1], [0, 1], label="one")
+        legend_of(drawing).legend()
+        assert "#ffffff" not in plotting.drawn(drawing, alt="A line.").body
+
+
 def test_drawing_twice_gives_the_same_html():
     assert curve()._repr_html_() == curve()._repr_html_()
 
