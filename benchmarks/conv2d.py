@@ -26,8 +26,9 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from helpers import conv
+from helpers import conv, strips
 from helpers.sizes import output_size
+from helpers.windows import windows
 
 # MNIST and the drawing are imported where they are used: of the many processes started here, most need neither.
 
@@ -95,7 +96,7 @@ class WindowsEinsum(nn.Conv2d):
     def forward(self, input):
         (vertical, horizontal), groups = self.padding, (self.groups, -1)
         padded = F.pad(input, (horizontal, horizontal, vertical, vertical))
-        view = conv.windows(padded, self.kernel_size, self.stride, self.dilation).unflatten(1, groups)
+        view = windows(padded, self.kernel_size, self.stride, self.dilation).unflatten(1, groups)
         output = torch.einsum("ngcijkl,gockl->ngoij", view, self.weight.unflatten(0, groups)).flatten(1, 2)
         return output + self.bias[:, None, None]
 
@@ -367,7 +368,7 @@ def measure(quick):
                 results["memory"].append(entry)
                 bar.update()
     if code_measured() != results["conv_sha256"]:
-        sys.exit("helpers/conv.py was changed while it was measured: nothing was written. Run this again.")
+        sys.exit("helpers/conv.py or strips.py was changed while it was measured: nothing was written. Run this again.")
     for entry in results["memory"]:
         (built_in,) = (e for e in results["memory"] if (e["workload"], e["implementation"]) == (entry["workload"], "nn.Conv2d"))
         entry["ratio"] = rounded(entry["mebibytes"] / built_in["mebibytes"]) if entry["mebibytes"] else None
@@ -419,7 +420,7 @@ def about(workloads, thread_counts, load):
 
 def code_measured():
     """A checksum that tells one version of our layer from another."""
-    return hashlib.sha256(Path(conv.__file__).read_bytes()).hexdigest()
+    return hashlib.sha256(b"".join(Path(module.__file__).read_bytes() for module in (conv, strips))).hexdigest()
 
 
 def described(workload):

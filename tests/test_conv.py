@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from helpers.conv import Conv2D, Strips, conv2d, windows
+from helpers.conv import Conv2D, conv2d
+from helpers.strips import Strips
+from helpers.windows import windows
 
 TOLERANCE = 1e-9
 SETTINGS = int(os.environ.get("CONV_SETTINGS", "2000"))  # CONV_SETTINGS=20000 draws ten times as many
