@@ -1,9 +1,19 @@
-"""Makes nbval (``pytest --nbval``) compare the notebooks as git holds them, see tools/clean_notebooks.py."""
+"""Makes nbval (``pytest --nbval``) compare the notebooks as git holds them, see tools/clean_notebooks.py.
+
+And knows the marker ``row``, by which the coverage page finds the tests that prove a row of lecture.yml.
+"""
 
 import os
 
+import hypothesis
+
+# The same examples in every run: a change lands or does not for what it is, not for what was drawn.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile("repeatable")
+
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "row(*ids): proves what these rows of lecture.yml say, see tools/coverage_page.py")
     if config.getoption("nbval", False) or config.getoption("nbval_lax", False):
         # Read by the kernels that nbval starts: nobody watches a progress bar there.
         os.environ.setdefault("TQDM_DISABLE", "1")

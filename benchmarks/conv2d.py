@@ -8,19 +8,17 @@ How each figure is made is said once, in ``METHOD`` below, and travels with the 
 
 import argparse
 import ctypes
-import datetime
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import recording
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -32,7 +30,6 @@ from helpers.windows import windows
 
 # MNIST and the drawing are imported where they are used: of the many processes started here, most need neither.
 
-RESULTS = Path(__file__).resolve().parent.parent / "results"
 SEED = 0
 THREADS = (1, 2)
 PASSES = ("forward", "forward + backward")
@@ -391,24 +388,10 @@ def geometric_means(results):
 
 def about(workloads, thread_counts, load):
     """All that somebody needs to judge the figures, or to make them again."""
-    processor = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        names = [line.partition(":")[2] for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-        processor = " ".join(names[0].split()) if names else processor
-    return {
-        "what": "helpers.conv.Conv2D, and other layers, as multiples of torch.nn.Conv2d: time, and memory",
-        "command": "make bench",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    what = "helpers.conv.Conv2D, and other layers, as multiples of torch.nn.Conv2d: time, and memory"
+    return recording.about(what, "make bench") | {
         "seed": SEED,
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "helpers": importlib.metadata.version("convolution-by-hand"),
-        },
         "conv_sha256": code_measured(),
-        "processor": processor,
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
         "load_before": load and round(load, 2),
         "threads": list(thread_counts),
         "environment": ENVIRONMENT,
@@ -497,14 +480,10 @@ def table(results):
 
 def write(results, path):
     """Put the results and the picture in place, each in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Alone in a file the picture inherits no font from a page.
     picture = figure(results).body.replace("<svg", '<svg font-family="sans-serif"', 1)
-    texts = {path.with_suffix(".svg"): picture, path: json.dumps(results, indent=1, ensure_ascii=False) + "\n"}
-    for target, text in texts.items():
-        target.with_name(target.name + ".new").write_text(text, encoding="utf-8")
-    for target in texts:
-        target.with_name(target.name + ".new").replace(target)
+    recording.put(path.with_suffix(".svg"), picture)
+    recording.put(path, recording.as_json(results))
 
 
 def main(arguments=None):
@@ -525,7 +504,7 @@ def main(arguments=None):
         return
     results = measure(options.quick)
     print(table(results))
-    path = options.output or (None if options.quick else RESULTS / "conv2d.json")
+    path = options.output or (None if options.quick else recording.RESULTS / "conv2d.json")
     if path:
         write(results, path)
 

@@ -1,7 +1,4 @@
-"""A two-dimensional convolution with torch's names, settings and errors, near the speed of torch's own (chapter 2).
-
-Like torch, and every deep-learning library, it computes cross-correlation: the kernel is not flipped.
-"""
+"""A two-dimensional convolution with torch's names, settings and errors; like torch's, a cross-correlation (chapter 2)."""
 
 import math
 
@@ -9,12 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.conv_settings import borders_of, check_call, check_layer, pair
+from helpers.conv_settings import borders_of, check_call, check_input, check_layer, pair
 from helpers.strips import StripProducts
 from helpers.windows import convolve_windows
 
 
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d(
+    input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1
+):  # fmt: skip
     """Convolve images with kernels, as ``torch.nn.functional.conv2d`` does.
 
     Parameters
@@ -41,22 +40,19 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     TypeError, RuntimeError
         Where torch's function does, with a message that names the same fault.
     """
-    if not isinstance(input, torch.Tensor):
-        raise TypeError(f"conv2d() needs a torch.Tensor as input, got {type(input).__name__}")
-    if input.ndim not in (3, 4):
-        raise RuntimeError(
-            f"Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: {list(input.shape)}"
-        )
-    if input.ndim == 3:
-        return conv2d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+    check_input(input)
+    if input.ndim == 3:  # one image, without a batch
+        settings = stride, padding, dilation, groups
+        return conv2d(input.unsqueeze(0), weight, bias, *settings).squeeze(0)
     if torch.is_autocast_enabled(input.device.type):
         dtype = torch.get_autocast_dtype(input.device.type)
-        input, weight, bias = (tensor if tensor is None else tensor.to(dtype) for tensor in (input, weight, bias))
+        input, weight = input.to(dtype), weight.to(dtype)
+        bias = None if bias is None else bias.to(dtype)
     stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
     borders = borders_of(padding, weight.shape[2:], stride, dilation)
     check_call(input, weight, bias, stride, borders, dilation, groups)
-    # torch.compile and torch.func look into plain operations only.
-    plain = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    transformed = torch._C._are_functorch_transforms_active()
+    plain = transformed or torch.compiler.is_compiling()
     convolve = convolve_windows if plain else StripProducts.apply
     return convolve(input, weight, bias, stride, borders, dilation, groups)
 
@@ -90,23 +86,27 @@ class Conv2D(nn.Module):
     """
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1,
-        bias=True, padding_mode="zeros", device=None, dtype=None,
+        self, in_channels, out_channels, kernel_size,
+        stride=1, padding=0, dilation=1, groups=1, bias=True,
+        padding_mode="zeros", device=None, dtype=None,
     ):  # fmt: skip
         super().__init__()
         check_layer(in_channels, out_channels, groups, padding_mode)
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.groups, self.padding_mode = groups, padding_mode
         self.kernel_size = pair(kernel_size, "kernel_size")
-        self.stride, self.dilation = pair(stride, "stride"), pair(dilation, "dilation")
-        self.padding = padding if isinstance(padding, str) else pair(padding, "padding")
-        self.padding_mode = padding_mode
-        try:
+        self.stride = pair(stride, "stride")
+        self.dilation = pair(dilation, "dilation")
+        named = isinstance(padding, str)  # "same" or "valid"
+        self.padding = padding if named else pair(padding, "padding")
+        try:  # is the padding possible?
             borders_of(self.padding, self.kernel_size, self.stride, self.dilation)
         except RuntimeError as error:
             raise ValueError(str(error)) from None
         shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-        self.bias = nn.Parameter(torch.empty(out_channels, device=device, dtype=dtype)) if bias else None
+        kind = {"device": device, "dtype": dtype}
+        self.weight = nn.Parameter(torch.empty(shape, **kind))
+        self.bias = nn.Parameter(torch.empty(out_channels, **kind)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -118,15 +118,18 @@ class Conv2D(nn.Module):
 
     def forward(self, input):
         """Convolve ``input``, of shape (batch, in_channels, height, width) or (in_channels, height, width)."""
-        padding = self.padding
+        stride, padding, dilation = self.stride, self.padding, self.dilation
         if self.padding_mode != "zeros":
-            borders = borders_of(padding, self.kernel_size, self.stride, self.dilation)
+            borders = borders_of(padding, self.kernel_size, stride, dilation)
             input, padding = F.pad(input, borders, mode=self.padding_mode), 0
-        return conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        settings = stride, padding, dilation, self.groups
+        return conv2d(input, self.weight, self.bias, *settings)
 
     def extra_repr(self):
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        usual = {"padding": (0, 0), "dilation": (1, 1), "groups": 1}
-        text += "".join(f", {name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name])
-        text += ", bias=False" if self.bias is None else ""
-        return text if self.padding_mode == "zeros" else text + f", padding_mode={self.padding_mode}"
+        usual = {"padding": (0, 0), "dilation": (1, 1), "groups": 1, "bias": True}
+        usual["padding_mode"] = "zeros"
+        now = {**vars(self), "bias": self.bias is not None}
+        names = [name for name in usual if now[name] != usual[name]]
+        names = ["kernel_size", "stride", *names]
+        settings = [f"{name}={now[name]}" for name in names]
+        return ", ".join([f"{self.in_channels}, {self.out_channels}", *settings])

@@ -1,5 +1,7 @@
 """What a convolution accepts, and how it refuses the rest: torch's rules, and torch's words where it has good ones."""
 
+import torch
+
 PADDING_MODES = {"zeros", "reflect", "replicate", "circular"}
 
 
@@ -29,6 +31,16 @@ def borders_of(padding, kernel_size, stride, dilation):
         raise RuntimeError("padding='same' is not supported for strided convolutions")
     height, width = (d * (k - 1) for k, d in zip(kernel_size, dilation))
     return width // 2, width - width // 2, height // 2, height - height // 2
+
+
+def check_input(input):
+    """Refuse what is neither a batch of images nor one image."""
+    if not isinstance(input, torch.Tensor):
+        raise TypeError(f"conv2d() needs a torch.Tensor as input, got {type(input).__name__}")
+    if input.ndim not in (3, 4):
+        raise RuntimeError(
+            f"Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: {list(input.shape)}"
+        )
 
 
 def check_layer(in_channels, out_channels, groups, padding_mode):

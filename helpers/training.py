@@ -90,6 +90,7 @@ def fit(
     validation=None,
     seed=0,
     history=None,
+    augment=None,
     after_step=None,
 ):
     """Train a network to give every image its label, with the loop of chapter 1.
@@ -117,10 +118,14 @@ def fit(
     validation : (images, labels), optional
         Evaluated after every epoch.
     seed : int
-        Decides the order of the images, new in every epoch, and the network's own randomness (dropout). Torch's random
-        numbers outside of this function are neither used nor changed.
+        Decides the order of the images, new in every epoch, and the randomness of ``augment`` and of the network
+        itself (dropout). Torch's random numbers outside of this function are neither used nor changed.
     history : History, optional
         Go on with this earlier run, of the same network and optimizer on the same data. It is added to in place.
+    augment : callable, optional
+        ``augment(images)`` changes the images of a mini-batch before the network sees them, as
+        :func:`helpers.transformations.random_affine` does; the labels stay. Its random numbers must be torch's own for
+        an interrupted run to go on exactly. Validation images are never changed.
     after_step : callable, optional
         ``after_step(step, network)`` is called after every step; ``step`` counts from 1.
 
@@ -138,6 +143,8 @@ def fit(
     _check_network(network, criterion)
     _check_data(images, labels)
     _check_positive(epochs=epochs, batch_size=batch_size)
+    if augment is not None and not callable(augment):
+        raise TypeError(f"augment must be a function of a batch of images, got {type(augment).__name__}")
     if validation is not None:
         if not isinstance(validation, (tuple, list)) or len(validation) != 2:
             raise TypeError("validation must be a pair (images, labels)")
@@ -174,6 +181,8 @@ def fit(
                 if pressed:
                     break
                 batch_images, batch_labels = images[batch].to(device), labels[batch].to(device)
+                if augment is not None:
+                    batch_images = _augmented(augment, batch_images)
                 optimizer.zero_grad()
                 scores = network(batch_images)
                 loss = criterion(scores, batch_labels)
@@ -243,6 +252,16 @@ def evaluate(network, images, labels, *, criterion=F.cross_entropy, batch_size=1
         for module, training in modes.items():
             module.training = training
     return Evaluation(total_loss / len(images), errors, len(images))
+
+
+def _augmented(augment, images):
+    augmented = augment(images)
+    if not isinstance(augmented, torch.Tensor) or len(augmented) != len(images):
+        found = tuple(augmented.shape) if isinstance(augmented, torch.Tensor) else type(augmented).__name__
+        raise TypeError(
+            f"augment must return a tensor with an image for each of the {len(images)} it is given, got {found}"
+        )
+    return augmented
 
 
 @contextmanager

@@ -10,7 +10,8 @@ def windows(input, kernel_size, stride=(1, 1), dilation=(1, 1)):
     result has shape (..., output height, output width, kernel height, kernel width).
     """
     covered = [d * (k - 1) + 1 for k, d in zip(kernel_size, dilation)]
-    view = input.unfold(-2, covered[0], stride[0]).unfold(-2, covered[1], stride[1])
+    view = input.unfold(-2, covered[0], stride[0])
+    view = view.unfold(-2, covered[1], stride[1])
     return view[..., :: dilation[0], :: dilation[1]]
 
 
@@ -18,8 +19,8 @@ def convolve_windows(input, weight, bias, stride, borders, dilation, groups):
     """Chapter 2's third version: one matrix product of all windows. Each step in it knows its own gradient."""
     view = windows(F.pad(input, borders), weight.shape[2:], stride, dilation)
     batch, _, rows, columns = view.shape[:4]
-    cells = weight.shape[1:].numel()
-    patches = view.permute(1, 4, 5, 0, 2, 3).reshape(groups, cells, batch * rows * columns)
+    cells, places = weight.shape[1:].numel(), batch * rows * columns
+    patches = view.permute(1, 4, 5, 0, 2, 3).reshape(groups, cells, places)
     output = weight.reshape(groups, len(weight) // groups, cells) @ patches
     output = output.reshape(len(weight), batch, rows, columns).transpose(0, 1)
     return output if bias is None else output + bias[:, None, None]

@@ -68,6 +68,20 @@ def test_the_recorded_ratios_and_means_follow_from_the_recorded_times(recorded):
     assert sorted(means) == sorted((t, p, i) for t in (1, 2) for p in PASSES for i in OWN)
 
 
+def test_the_recorded_speeds_are_those_of_todays_layer(benchmark, recorded):
+    assert recorded["conv_sha256"] == benchmark.code_measured(), "the layer has changed since: run `make bench`"
+
+
+def test_the_recorded_means_are_as_chapter_2_describes_them(recorded):
+    means = {(e["implementation"], e["threads"], e["pass"]): e["ratio"] for e in recorded["geometric_means"]}
+    one, two = ([means["ours", threads, each] for each in PASSES] for threads in (1, 2))
+    for each in PASSES:
+        assert means["ours", 1, each] == min(means[name, 1, each] for name in OWN), "nearest of the three"
+    assert one[1] < one[0], "on one thread nearer with its gradients than forward alone"
+    assert two[0] > one[0] and two[1] > one[1], "further away with two threads"
+    assert min(e["ratio"] for e in recorded["speed"] if (e["threads"], e["implementation"]) == (1, "ours")) < 1, "somewhere faster"
+
+
 def test_the_record_says_how_to_make_it_again_and_nothing_about_whose_machine_it_was(recorded):
     provenance = ["command", "date", "seed", "seconds", "processor", "cores", "threads", "environment", "method"]
     assert all(recorded[field] not in (None, "", {}) for field in provenance)

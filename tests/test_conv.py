@@ -99,6 +99,7 @@ def run(make, arguments, shape, seed):
     return {"output": output, "input": input.grad} | {name: value.grad for name, value in layer.named_parameters()}
 
 
+@pytest.mark.row("C8", "H2")
 @settings(max_examples=SETTINGS, deadline=None, derandomize=True)
 @given(layers(), st.integers(0, 1000))
 def test_output_and_gradients_are_those_of_torch(drawn, seed):
@@ -155,6 +156,7 @@ def test_a_wrong_dtype_or_a_wrong_bias_is_refused():
         conv2d(image.numpy(), weight)
 
 
+@pytest.mark.row("H2")
 def test_state_dict_is_exchanged_both_ways():
     ours, theirs = Conv2D(4, 6, 3, groups=2, padding=1), nn.Conv2d(4, 6, 3, groups=2, padding=1)
     image = torch.randn(2, 4, 7, 7)
@@ -175,6 +177,7 @@ def test_the_same_seed_gives_the_weights_of_torch(bias):
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters()))
 
 
+@pytest.mark.row("H2")
 @pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
 @pytest.mark.parametrize("groups", [1, 2, 4])
 def test_no_convolution_of_torch_runs_inside(groups, padding_mode):
@@ -297,6 +300,7 @@ def test_inputs_that_are_not_contiguous_give_the_same_result():
     torch.testing.assert_close(layer(image.mT.contiguous().mT), expected)
 
 
+@pytest.mark.row("C4")
 def test_windows_are_a_view_of_the_input():
     image = torch.arange(30.0).reshape(1, 1, 5, 6)
     view = windows(image, (3, 2), stride=(2, 1), dilation=(1, 2))

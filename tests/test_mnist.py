@@ -46,6 +46,7 @@ def start_python(code, **environment):
 # ---- the data
 
 
+@pytest.mark.row("R1")
 @pytest.mark.parametrize("split, count", [("train", 60_000), ("test", 10_000)])
 def test_images_and_labels_have_the_promised_shapes_dtypes_and_ranges(split, count):
     images, labels = mnist.load(split)
@@ -55,6 +56,7 @@ def test_images_and_labels_have_the_promised_shapes_dtypes_and_ranges(split, cou
     assert (labels.min(), labels.max()) == (0, 9)
 
 
+@pytest.mark.row("R1")
 @pytest.mark.parametrize(
     "split, counts",
     [

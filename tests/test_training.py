@@ -18,6 +18,7 @@ from torch import nn
 
 from helpers import mnist
 from helpers.training import Evaluation, evaluate, fit, seed_everything
+from helpers.transformations import random_affine
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,6 +77,7 @@ def same_weights(network, other):
 # ---- learning
 
 
+@pytest.mark.row("R6")
 def test_the_loss_falls_and_the_network_learns_real_digits(digits, held_out):
     network = make_network()
     history = fit(network, *digits, optimizer=make_optimizer(network), epochs=3, validation=held_out)
@@ -87,6 +89,7 @@ def test_the_loss_falls_and_the_network_learns_real_digits(digits, held_out):
     assert not history.interrupted
 
 
+@pytest.mark.row("R4", "R6")
 def test_fit_is_the_loop_of_the_textbook(digits):
     images, labels = digits
     network, twin = make_network(), make_network()
@@ -105,6 +108,7 @@ def test_fit_is_the_loop_of_the_textbook(digits):
     assert same_weights(network, twin)
 
 
+@pytest.mark.row("R4")
 def test_every_epoch_uses_every_image_once_in_a_new_order(digits):
     images, labels = digits
     images = torch.arange(25.0).reshape(25, 1)
@@ -138,6 +142,7 @@ def test_fit_leaves_torchs_random_numbers_as_they_were(digits):
     assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.row("R3")
 def test_after_step_sees_every_step_with_the_weights_of_that_step(digits):
     network, steps, photographs = make_network(), [], []
 
@@ -175,6 +180,82 @@ def test_batches_follow_the_network_to_the_gpu_and_an_interrupted_run_goes_on_th
         return fit(network, *digits, optimizer=optimizer, validation=held_out, history=history).losses
 
     assert run(7) == run()
+
+
+# ---- augmentation
+
+
+@pytest.mark.row("I6")
+def test_augment_changes_what_the_network_sees_and_nothing_else(digits, held_out):
+    images, labels = digits
+    before = images.clone()
+    given, seen = [], []
+
+    def negative(batch):
+        given.append(batch.clone())
+        batch.neg_()  # even in place: a mini-batch is a copy
+        return batch
+
+    network = make_network()
+    network.register_forward_pre_hook(lambda module, inputs: seen.append((module.training, inputs[0].clone())))
+    history = fit(
+        network, images, labels, optimizer=make_optimizer(network), validation=held_out, seed=5, augment=negative
+    )
+    trained_on = [batch for training, batch in seen if training]
+    assert len(given) == len(trained_on) == 20
+    assert all(torch.equal(before, -after) for before, after in zip(given, trained_on))
+    order = torch.randperm(2000, generator=torch.Generator().manual_seed(5)).split(100)
+    assert all(torch.equal(batch, images[places]) for batch, places in zip(given, order))  # the labels still fit
+    assert torch.equal(images, before)
+    assert torch.equal(torch.cat([batch for training, batch in seen if not training]), held_out[0])
+    assert len(history.evaluations) == 1
+
+
+@pytest.mark.row("I6")
+@pytest.mark.parametrize("step", [1, 13, 20, 27])
+def test_an_augmented_run_that_was_interrupted_goes_on_to_the_same_end(digits, held_out, step):
+    settings = {"epochs": 2, "validation": held_out, "seed": 8, "augment": random_affine}
+    network, twin = make_network(0.5), make_network(0.5)
+    uninterrupted = fit(twin, *digits, optimizer=make_optimizer(twin), **settings)
+
+    optimizer = make_optimizer(network)
+    history = fit(network, *digits, optimizer=optimizer, after_step=press_ctrl_c_at(step), **settings)
+    assert history.interrupted and history.losses == uninterrupted.losses[:step]
+    random_affine(digits[0][:7])  # random numbers drawn in between do no harm
+    fit(network, *digits, optimizer=optimizer, history=history, **settings)
+    assert history.losses == uninterrupted.losses
+    assert history.evaluations == uninterrupted.evaluations
+    assert same_weights(network, twin)
+
+
+def test_augmentation_repeats_with_the_seed_and_leaves_torchs_random_numbers_as_they_were(digits):
+    def run(seed, augment):
+        network = make_network()
+        torch.manual_seed(1)
+        losses = fit(network, *digits, optimizer=make_optimizer(network), seed=seed, augment=augment).losses
+        assert torch.equal(torch.rand(3), torch.rand(3, generator=torch.Generator().manual_seed(1)))
+        return losses
+
+    first = run(3, random_affine)
+    assert run(3, random_affine) == first
+    assert run(4, random_affine) != first
+    assert run(3, None) != first
+    assert run(3, lambda images: images) == run(3, None)
+
+
+@pytest.mark.parametrize(
+    "augment, message",
+    [
+        (3, "augment must be a function of a batch of images, got int"),
+        (lambda images: None, "augment must return a tensor with an image for each of the 100 it is given, got NoneType"),
+        (lambda images: images[:60], "an image for each of the 100 it is given, got (60, 1, 28, 28)"),
+    ],
+)
+def test_fit_names_what_is_wrong_with_augment_and_trains_nothing(digits, augment, message):
+    network, untouched = make_network(), make_network()
+    with pytest.raises(TypeError, match=re.escape(message)):
+        fit(network, *digits, optimizer=make_optimizer(network), augment=augment)
+    assert same_weights(network, untouched)
 
 
 # ---- Ctrl-C
