@@ -70,6 +70,10 @@ SHEET = """<style>
 </style>"""
 
 
+# JupyterLab would take the arrow keys for its own.
+KEYS = 'data-lm-suppress-shortcuts="true"'
+
+
 class Figure:
     """A picture, the words that stand for it, and a caption that says what to see in it.
 
@@ -135,6 +139,8 @@ def drawn(drawing, alt, caption=None):
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # these names repeat from figure to figure, and ids must not
+    own = "drawing-" + hashlib.sha1(svg.encode()).hexdigest()[:10]
+    svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{own}-", svg)  # nor must those of clip paths and hatches
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1; font-family: inherit", svg)
     for hexadecimal, colour in PAGE_COLOURS.items():
         svg = svg.replace(hexadecimal, colour)
@@ -302,7 +308,7 @@ def frames(pictures, labels, *, alt, caption=None):
     content = "".join(f'<div class="frame">{picture.picture}</div>' for picture in pictures)
     name = "frames-" + hashlib.sha1((alt + content).encode()).hexdigest()[:10]
     buttons = "".join(
-        f'<input type="radio" name="{name}" id="{name}-{i}"{" checked" if i == 0 else ""}>'
+        f'<input type="radio" name="{name}" id="{name}-{i}"{" checked" if i == 0 else ""} {KEYS}>'
         f'<label for="{name}-{i}">{escape(str(label))}</label>'
         for i, label in enumerate(labels)
     )

@@ -44,6 +44,14 @@ def test_a_notebook_runs_again_only_when_its_code_changed(write_notebook, tmp_pa
         assert len((tmp_path / "runs").read_text()) == runs
 
 
+def test_a_line_that_arrives_in_pieces_stays_one_line(write_notebook, tmp_path):
+    cache = get_cache(str(tmp_path / "cache"))
+    path = write_notebook("import sys\nfor word in ('one', 'line\\n'):\n    print(word, end=' ')\n    sys.stdout.flush()")
+    build_book.run(path, cache, timeout=60)
+    cached = cache.get_cache_bundle(cache.match_cache_notebook(nbformat.read(path, as_version=4)).pk).nb
+    assert [output.text for output in cached.cells[-1].outputs] == ["one line\n "]
+
+
 def test_the_fingerprint_follows_content_and_not_compiled_files(tmp_path, monkeypatch):
     monkeypatch.setattr(build_book, "ROOT", tmp_path)
     helpers = tmp_path / "helpers"
@@ -57,3 +65,16 @@ def test_the_fingerprint_follows_content_and_not_compiled_files(tmp_path, monkey
     assert build_book.fingerprint([helpers], "3.12") != first
     module.write_text("a = 2")
     assert build_book.fingerprint([helpers], "3.11") != first
+
+
+@pytest.mark.parametrize("source", ["helpers/conv.py", "results/conv2d.json", "requirements.txt"])
+def test_outputs_are_made_anew_when_what_they_come_from_changes(tmp_path, monkeypatch, source):
+    monkeypatch.setattr(build_book, "ROOT", tmp_path)
+    for name in ("helpers/conv.py", "results/conv2d.json", "requirements.txt", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1")
+    first = build_book.fingerprint_of_outputs()
+    (tmp_path / "README.md").write_text("2")
+    assert build_book.fingerprint_of_outputs() == first
+    (tmp_path / source).write_text("2")
+    assert build_book.fingerprint_of_outputs() != first

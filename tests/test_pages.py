@@ -214,6 +214,31 @@ def test_no_link_inside_the_book_is_dead(page):
     assert not dead, f"{page}:\n" + "\n".join(dead)
 
 
+@pytest.mark.parametrize("javascript", [True, False])
+def test_questions_of_a_chapter_are_answered_by_keyboard_from_disk(browser, javascript):
+    context = browser.new_context(viewport={"width": 390, "height": 900}, java_script_enabled=javascript)
+    try:
+        tab = context.new_page()
+        tab.goto(f"{BOOK.as_uri()}/chapters/01_refresher.html")
+        choices = tab.locator(".question").filter(has_text="nn.Linear(784, 10)").first
+        choices.get_by_role("radio").first.focus()
+        tab.keyboard.press("Space")
+        assert choices.get_by_role("status").inner_text().startswith("Not quite. That is the shape of the weights")
+        tab.keyboard.press("ArrowDown")
+        assert choices.get_by_role("status").inner_text().startswith("Right. 100 images")
+        tab.keyboard.press("Tab")  # to the next question, which wants a number
+        number = tab.locator(".question").filter(has_text="How many numbers are there to learn")
+        if javascript:
+            tab.keyboard.type("7,850")
+            tab.keyboard.press("Enter")
+            assert number.get_by_role("status").inner_text().startswith("Right. 784 · 10 weights")
+        else:
+            tab.keyboard.press("Enter")
+            assert "7,850: Right. 784 · 10 weights" in number.locator("details").inner_text()
+    finally:
+        context.close()
+
+
 # What is put into a page, and the problem that must then be named. Without this, a check that looks nowhere would pass.
 BROKEN = {
     "a script from another host": ('<script src="http://127.0.0.2:9/x.js"></script>', "request to another place"),

@@ -1,5 +1,7 @@
 """Figures say in words what they show, follow the page's colours, and need nothing but HTML."""
 
+import re
+
 import pytest
 import torch
 from bs4 import BeautifulSoup
@@ -55,6 +57,19 @@ def test_a_drawing_takes_its_colours_from_the_page_and_holds_no_repeated_names()
     groups = [group["id"] for group in two.select("g[id]")]
     assert len(groups) == len(set(groups))
     assert not two.select("metadata") and "<!DOCTYPE" not in html
+
+
+def test_no_two_drawings_share_an_id_and_every_reference_has_its_target():
+    def hatched(height):
+        drawing = plotting.axes()
+        drawing.bar([0, 1], [height, 2], hatch="//")
+        return plotting.drawn(drawing, alt="Two hatched bars.")
+
+    frames = page(plotting.frames([hatched(1), hatched(3), curve()], ["1", "3", "line"], alt="Two bars, or a line."))
+    names = [element["id"] for element in frames.select("svg [id]")]
+    assert names and len(set(names)) == len(names)
+    references = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", str(frames.select(".stack")[0])))
+    assert references and references <= set(names)
 
 
 def test_no_legend_puts_a_white_box_on_a_dark_page():

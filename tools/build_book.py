@@ -19,6 +19,7 @@ from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +37,12 @@ def fingerprint(paths, *more):
         if file.is_file() and "__pycache__" not in file.parts:
             digest.update(f"\n{file.relative_to(ROOT).as_posix()}\n".encode() + file.read_bytes())
     return digest.hexdigest()
+
+
+def fingerprint_of_outputs():
+    """Digest what the outputs of notebooks come from, besides their own code: helpers, recorded results, versions."""
+    sources = [ROOT / name for name in ("helpers", "results", "requirements.txt")]
+    return fingerprint(sources, sys.version, importlib.metadata.version("torch"))
 
 
 def notebooks():
@@ -106,6 +113,8 @@ def run(path, cache, timeout):
         else:
             reason = f"{result.err.ename}: {result.err.evalue}"
         sys.exit(f"\n{name}, cell {last + 1} ({first_line.strip()!r}) failed:\n  {reason}\nThe book was not built.")
+    # What one print writes may arrive in pieces, and the pages would begin a new line at each.
+    CoalesceStreamsPreprocessor().preprocess(notebook, {})
     cache.cache_notebook_bundle(
         CacheBundleIn(notebook, str(path), data={"execution_seconds": result.time}), check_validity=False, overwrite=True
     )
@@ -116,9 +125,9 @@ def main():
     install_node_packages()
     BUILD.mkdir(exist_ok=True)
 
-    # The cache knows a notebook by its code alone, so outputs go stale when what the code imports changes.
+    # The cache knows a notebook by its code alone, so outputs go stale when what the code imports or reads changes.
     outputs_from = BUILD / "outputs_from"
-    outputs = fingerprint([ROOT / "helpers", ROOT / "requirements.txt"], sys.version, importlib.metadata.version("torch"))
+    outputs = fingerprint_of_outputs()
     if not outputs_from.exists() or outputs_from.read_text() != outputs:
         outputs_from.unlink(missing_ok=True)
         shutil.rmtree(CACHE, ignore_errors=True)
@@ -132,7 +141,8 @@ def main():
     # Sphinx repeats no warning of a page that it has read before, and a page half-written stays so: unless the last
     # build ended well and from the same settings, everything is written anew.
     pages_from = BUILD / "pages_from"
-    settings = ["_config.yml", "_toc.yml", "_static", "_templates", "package-lock.json", "tools/offline_pages.py"]
+    settings = ["_config.yml", "_toc.yml", "_static", "_templates", "package-lock.json", "lecture.yml"]
+    settings += ["tools/offline_pages.py", "tools/coverage_page.py"]
     pages = fingerprint([ROOT / name for name in settings], outputs)
     if not pages_from.exists() or pages_from.read_text() != pages:
         shutil.rmtree(DOCTREES, ignore_errors=True)
