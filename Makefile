@@ -6,26 +6,39 @@ TORCH ?= default
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book test notebook clean-notebooks bench environment
+.PHONY: help book test test-grading notebook exercises grade clean-notebooks bench environment
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-22s %s\n", $$1, $$2 }'
 
 # A thread of torch that has to wait sleeps instead of spinning, which on a busy machine is up to ten times faster.
 # (With idle cores many small operations are slower so: not for make notebook.)
-book test: export OMP_WAIT_POLICY = PASSIVE
+book test test-grading: export OMP_WAIT_POLICY = PASSIVE
 
 book: environment  ## Run the notebooks that changed and write the pages: _build/html/index.html
 	@$(RUN) -m tools.build_book
 
 # Quick checks first; the first one that fails ends it. Bars that nobody watches are off.
-test: export TQDM_DISABLE = 1
+test test-grading: export TQDM_DISABLE = 1
 test: environment  ## Check everything that CI checks
 	$(RUN) tools/clean_notebooks.py --check
-	$(RUN) -m pytest tests --ignore=tests/test_pages.py
+	$(RUN) -m helpers.grading.build --check
+	$(RUN) -m pytest tests --ignore=tests/test_pages.py $(GRADING:%=--ignore=%)
 	$(RUN) -m pytest --nbval chapters/
 	$(RUN) -m tools.build_book
 	$(RUN) -m pytest tests/test_pages.py
+
+GRADING := tests/test_grading.py tests/test_grading_hostile.py tests/test_exercises.py tests/test_mutants.py
+
+test-grading: environment  ## Check the grader (not yet part of CI: it is long, and its time limits want an idle machine)
+	$(RUN) -m pytest $(GRADING)
+
+exercises: environment  ## Make exercises/ from solutions/
+	@$(RUN) -m helpers.grading.build
+
+grade: environment  ## Grade both home experiments in exercises/
+	@$(RUN) -m helpers.grading exercises/01_mnist_cnn.ipynb
+	@$(RUN) -m helpers.grading exercises/02_conv2d.ipynb
 
 notebook: environment  ## Open the chapters in JupyterLab
 	@$(RUN) -m jupyterlab --notebook-dir=chapters
