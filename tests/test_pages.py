@@ -18,6 +18,8 @@ import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import TimeoutError, sync_playwright
 
+from tools.build_book import install_node_packages
+
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "_build" / "html"
 EVERY_PAGE = sorted(path.relative_to(BOOK).as_posix() for path in BOOK.rglob("*.html") if "_static" not in path.parts)
@@ -121,6 +123,7 @@ def book_address():
 
 @functools.cache
 def axe():
+    install_node_packages()  # other tests use this too, before the first book is built
     return (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
