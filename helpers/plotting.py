@@ -369,8 +369,7 @@ def _limits(images, signed):
 
 
 def _scale(limits):
-    stops = ",".join(
-        "rgb({:.0f},{:.0f},{:.0f})".format(*(255 * part for part in colormaps[SIGNED_COLOURS](x)[:3])) for x in (0, 0.25, 0.5, 0.75, 1)
-    )
+    colours = colormaps[SIGNED_COLOURS]([0.0, 0.25, 0.5, 0.75, 1.0])  # whole numbers would count colours, not lie between 0 and 1
+    stops = ",".join("rgb({:.0f},{:.0f},{:.0f})".format(*(255 * colour[:3])) for colour in colours)
     low, high = (f"{value:+.2f}".replace("-", "−") for value in limits)
     return f'<div class="scale">{low}<i style="background:linear-gradient(90deg,{stops})"></i>{high}</div>'

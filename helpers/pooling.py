@@ -38,10 +38,10 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     """
     kernel_size, stride, dilation, borders = fitted(input, kernel_size, stride, padding, dilation, ceil_mode)
     height, width = input.shape[-2:]
-    number = torch.arange(height * width, device=input.device).reshape(height, width)
+    numbered = torch.arange(height * width, device=input.device).reshape(height, width)
     cells = windows(F.pad(input, borders), kernel_size, stride, dilation)
-    number = F.pad(number, borders, value=-1)  # -1 marks padding
-    numbers = windows(number, kernel_size, stride, dilation)
+    numbered = F.pad(numbered, borders, value=-1)  # -1 marks padding
+    numbers = windows(numbered, kernel_size, stride, dilation)
     lowest = -torch.inf if input.is_floating_point() else torch.iinfo(input.dtype).min
     output = torch.full_like(cells[..., 0, 0], lowest)
     indices = torch.full_like(numbers[..., 0, 0], -1)

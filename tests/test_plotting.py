@@ -1,10 +1,14 @@
 """Figures say in words what they show, follow the page's colours, and need nothing but HTML."""
 
+import base64
+import io
 import re
 
+import numpy
 import pytest
 import torch
 from bs4 import BeautifulSoup
+from PIL import Image
 
 from helpers import plotting
 from helpers.training import History
@@ -85,12 +89,6 @@ def test_drawing_twice_gives_the_same_html():
 
 
 def test_images_keep_their_pixels():
-    import base64
-    import io
-
-    import numpy
-    from PIL import Image
-
     image = torch.linspace(0, 1, 12).reshape(3, 4)
     source = page(plotting.image_grid([image], limits=(0, 1), alt="A ramp.")).img["src"]
     pixels = numpy.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))).convert("L"))
@@ -100,7 +98,15 @@ def test_images_keep_their_pixels():
 
 def test_signed_images_put_zero_in_the_middle_of_a_printed_scale():
     figure = plotting.image_grid([torch.tensor([[-0.5, 0.25]])], signed=True, alt="Two values.")
-    assert page(figure).select_one(".scale").get_text() == "−0.50+0.50"
+    scale = page(figure).select_one(".scale")
+    assert scale.get_text() == "−0.50+0.50"
+    # The scale ends in the colour of the largest value, and begins with that of the smallest.
+    stops = re.findall(r"rgb\((\d+),(\d+),(\d+)\)", scale.i["style"])
+    ends = plotting.image_grid([torch.tensor([[-0.5, 0.5]])], signed=True, alt="Two values.")
+    source = page(ends).img["src"]
+    pixels = Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))).convert("RGB")
+    shown = [[int(part) for part in stop] for stop in (stops[0], stops[-1])]
+    assert numpy.abs(numpy.array(shown) - [pixels.getpixel((0, 0)), pixels.getpixel((1, 0))]).max() <= 1
 
 
 @pytest.mark.parametrize(

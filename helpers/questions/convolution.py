@@ -11,7 +11,7 @@ shuffled_pixels = Choices(
     "What does the shuffle do to the test error of each network?",
     Wrong(
         "Both get much worse: nobody can read these images.",
-        "We cannot read them, since our eyes look for strokes. But all the information is still there, and the "
+        "We cannot read them, since we look for strokes. But all the information is still there, and the "
         "perceptron never looked for strokes.",
     ),
     Wrong(

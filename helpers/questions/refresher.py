@@ -90,8 +90,8 @@ softmax_twice = Choices(
     Right(
         "No error: softmax is applied twice, the gradients shrink, and the loss can never come near 0.",
         "Even for a perfect answer, the second softmax leaves the right class far from probability 1; the next cell "
-        "computes how far. With the lecture's learning rate the network then learns much more slowly; a larger one can "
-        "hide the mistake.",
+        "computes how far. With smaller gradients a network can learn more slowly, and a larger learning rate can hide "
+        "the mistake.",
     ),
     Wrong(
         "It trains better, since probabilities are what we want.",
@@ -131,8 +131,8 @@ forgotten_zero_grad = Choices(
     Wrong("The weights do not move.", "They do move, with every step, and usually too far."),
     Right(
         "Each step uses the sum of all gradients so far.",
-        "It is like momentum that forgets nothing: old gradients push for ever, and training swings wildly or "
-        "diverges.",
+        "It is like momentum that forgets nothing: old gradients push for ever, and the loss swings instead of "
+        "settling. The second task at the end of the chapter shows it.",
     ),
 )
 
@@ -284,8 +284,7 @@ longer_training = Choices(
     ),
     Right(
         "No: each weight belongs to one pixel, and nothing learned there carries over to its neighbours.",
-        "Training on shifted digits would help a little, but then one template has to fit all the places at once and "
-        "becomes a blur. "
-        "Sharing weights between places is the better idea.",
+        "Training on shifted digits does help, as the last task of the chapter measures, but then one template has to "
+        "fit all the places at once. Sharing weights between places avoids that.",
     ),
 )
