@@ -6,32 +6,29 @@ TORCH ?= default
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-grading notebook exercises grade clean-notebooks bench environment
+.PHONY: help book test notebook exercises grade clean-notebooks bench environment
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-22s %s\n", $$1, $$2 }'
 
 # A thread of torch that has to wait sleeps instead of spinning, which on a busy machine is up to ten times faster.
 # (With idle cores many small operations are slower so: not for make notebook.)
-book test test-grading: export OMP_WAIT_POLICY = PASSIVE
+book test: export OMP_WAIT_POLICY = PASSIVE
 
 book: environment  ## Run the notebooks that changed and write the pages: _build/html/index.html
 	@$(RUN) -m tools.build_book
 
-# Quick checks first; the first one that fails ends it. Bars that nobody watches are off.
-test test-grading: export TQDM_DISABLE = 1
+# Quick checks first; the first one that fails ends it. Bars that nobody watches are off. Two processes share the tests,
+# file by file, since much of what they do waits for another process: a kernel, a browser, a submission that is graded.
+test: export TQDM_DISABLE = 1
 test: environment  ## Check everything that CI checks
 	$(RUN) tools/clean_notebooks.py --check
 	$(RUN) -m helpers.grading.build --check
-	$(RUN) -m pytest tests --ignore=tests/test_pages.py $(GRADING:%=--ignore=%)
-	$(RUN) -m pytest --nbval chapters/
+	$(RUN) -c "from tools import build_book; build_book.install_node_packages()"
+	$(RUN) -m pytest -n 2 --dist loadfile tests --ignore=tests/test_pages.py
+	$(RUN) -m pytest -n 2 --dist loadfile --nbval chapters/
 	$(RUN) -m tools.build_book
-	$(RUN) -m pytest tests/test_pages.py
-
-GRADING := tests/test_grading.py tests/test_grading_hostile.py tests/test_exercises.py tests/test_mutants.py
-
-test-grading: environment  ## Check the grader (not yet part of CI: it is long, and its time limits want an idle machine)
-	$(RUN) -m pytest $(GRADING)
+	$(RUN) -m pytest -n 2 tests/test_pages.py
 
 exercises: environment  ## Make exercises/ from solutions/
 	@$(RUN) -m helpers.grading.build

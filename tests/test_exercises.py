@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -100,3 +101,13 @@ def test_a_solution_gets_all_points_and_an_untouched_exercise_none(stem):
     assert untouched.score == 0 and not untouched.problem and not untouched.flags
     for check in untouched.checks:
         assert "NotImplementedError" in check.message or "optional" in check.message, (check.name, check.message)
+
+
+def test_the_page_how_grading_works_lists_every_check_with_its_points():
+    page = (ROOT / "grading.md").read_text(encoding="utf-8")
+    tables = re.findall(r"^\| check \|.*\n\|[-|]+\n((?:\|.*\n)+)", page, re.MULTILINE)
+    assert len(tables) == 2
+    for table, experiment in zip(tables, (mnist_cnn.EXPERIMENT, conv2d.EXPERIMENT)):
+        rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in table.splitlines()]
+        assert rows == [[check.name, f"{check.points:g}"] for check in experiment.checks]
+        assert experiment.points == 100

@@ -46,11 +46,11 @@ def fingerprint_of_outputs():
 
 
 def notebooks():
-    """Paths of the notebooks in the table of contents, in reading order."""
+    """Paths of the notebooks that are run for the book, in reading order."""
     contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     entries = [entry for part in contents["parts"] for entry in part["chapters"]]
     paths = [ROOT / f"{entry['file']}.ipynb" for entry in entries]
-    return [path for path in paths if path.exists()]
+    return [path for path in paths if path.exists() and path.parent.name != "exercises"]
 
 
 def install_node_packages():
