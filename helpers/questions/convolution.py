@@ -155,7 +155,11 @@ find_the_bug = Choices(
         "One wrong weight",
         "A weight is multiplied with a different pixel in every window, so its error would differ from place to place.",
     ),
-    Wrong("One wrong pixel", "A pixel lies in some windows and not in others, and meets another weight in each."),
+    Wrong(
+        "One wrong pixel",
+        "Most pixels lie in some windows and not in others. The middle one of a channel lies in all nine, but meets "
+        "another weight in each.",
+    ),
     Right(
         "The bias",
         "It is added to every sum once, so it lifts the whole map. The slide prints bias 0 and computes with bias 1.",
