@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 from hostile import cases, experiments
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_pages import AXE, axe, browser  # noqa: F401 (browser is a fixture)
 
 from helpers.grading import __main__ as command
 from helpers.grading import folder, judge, report, rules, sandbox, selection, submission, wire
@@ -436,6 +438,19 @@ folder.grade_all({str(submissions)!r}, {str(tmp_path / "out")!r}, Experiment("s"
     assert ("ada.ipynb", "1") in table(tmp_path / "out") and len(table(tmp_path / "out")) < 3
 
 
+def test_the_shares_of_several_machines_become_one_table(submissions, tmp_path):
+    given = {"experiment": first_says("one"), "level": sandbox.PROCESS, "seed": 1}
+    whole = tmp_path / "whole"
+    for share in (1, 2):
+        rows = folder.grade_all(submissions, tmp_path / f"share {share}", part=(share, 2), **given)
+        assert [row["file"] for row in rows] == [["ada.ipynb", "eva.ipynb"], ["ben.ipynb"]][share - 1]
+        shutil.copytree(tmp_path / f"share {share}" / "submissions", whole / "submissions", dirs_exist_ok=True)
+    before = {path: path.stat().st_mtime_ns for path in whole.glob("submissions/*")}
+    folder.grade_all(submissions, whole, **given)
+    assert table(whole) == [("ada.ipynb", "1"), ("ben.ipynb", "1"), ("eva.ipynb", "1")]
+    assert {path: path.stat().st_mtime_ns for path in whole.glob("submissions/*")} == before, "nothing is graded again"
+
+
 def test_the_pages_are_read_without_network_and_in_the_dark(submissions, tmp_path):
     out = tmp_path / "out"
     folder.grade_all(submissions, out, first_says("<b>bold</b> & more"), level=sandbox.PROCESS, jobs=3)
@@ -444,3 +459,18 @@ def test_the_pages_are_read_without_network_and_in_the_dark(submissions, tmp_pat
         assert "http:" not in content and "https:" not in content and "prefers-color-scheme: dark" in content
         assert "<b>bold" not in content
     assert "&lt;b&gt;bold&lt;/b&gt;" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_a_report_is_accessible_and_fits_a_phone(submissions, tmp_path, browser, look):  # noqa: F811
+    out = tmp_path / "out"
+    submit(submissions / "ben.ipynb", cases.WRONG_ADD)
+    submit(submissions / "eva.ipynb", cases.ADD, "%matplotlib inline", "import sys\nsys.modules['torch'] = None")
+    folder.grade_all(submissions, out, experiments.FUNCTIONS, level=sandbox.PROCESS, jobs=3)
+    tab = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=look)
+    for page in [out / "index.html", *out.glob("submissions/*.html")]:
+        tab.goto(page.as_uri())
+        tab.evaluate(axe())
+        assert tab.evaluate(AXE) == []
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    tab.close()

@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 
 import helpers.questions
 from helpers.questions import MOST_CHOICES, Choices, Number, Right, Wrong
-from tests.test_pages import AXE, axe, browser  # noqa: F401 (browser is a fixture)
+from test_pages import AXE, axe, browser  # noqa: F401 (browser is a fixture)
 
 CHAPTERS = sorted((Path(__file__).parent.parent / "chapters").glob("[0-9][0-9]_*.ipynb"))
 NAMES = [path.stem.partition("_")[2] for path in CHAPTERS]

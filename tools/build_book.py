@@ -40,9 +40,13 @@ def fingerprint(paths, *more):
 
 
 def fingerprint_of_outputs():
-    """Digest what the outputs of notebooks come from, besides their own code: helpers, recorded results, versions."""
-    sources = [ROOT / name for name in ("helpers", "results", "requirements.txt")]
-    return fingerprint(sources, sys.version, importlib.metadata.version("torch"))
+    """Digest what the outputs of notebooks come from, besides their own code: helpers, recorded results, versions.
+
+    Not the grader, which no chapter imports, nor the scripts of figures, which go into the pages and not into outputs.
+    """
+    helpers = [path for path in sorted((ROOT / "helpers").rglob("*")) if path.suffix not in (".js", ".css")]
+    helpers = [path for path in helpers if path.is_file() and "grading" not in path.parts]
+    return fingerprint([*helpers, ROOT / "results", ROOT / "requirements.txt"], sys.version, importlib.metadata.version("torch"))
 
 
 def notebooks():
