@@ -47,6 +47,7 @@ STYLE = {
     "font.size": 12,
     "axes.labelsize": 12,
     "axes.titlesize": 12,
+    "path.simplify_threshold": 0.5,
     "svg.fonttype": "none",
     "svg.hashsalt": "convolution by hand",
 }
@@ -68,7 +69,7 @@ SHEET = """<style>
 .handmade .scale i{display:inline-block;width:7em;height:.8em;margin:0 .5em;vertical-align:-.1em;border:1px solid var(--figure-muted,#6b7280)}
 .handmade .below{width:100%;text-align:center;font-variant-numeric:tabular-nums}
 </style>"""
-
+PHOTOGRAPH = 100  # pixels; a larger picture is kept as JPEG
 
 # JupyterLab would take the arrow keys for its own.
 KEYS = 'data-lm-suppress-shortcuts="true"'
@@ -141,6 +142,8 @@ def drawn(drawing, alt, caption=None):
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # these names repeat from figure to figure, and ids must not
     own = "drawing-" + hashlib.sha1(svg.encode()).hexdigest()[:10]
     svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{own}-", svg)  # nor must those of clip paths and hatches
+    shorter = lambda path: re.sub(r"\s+", " ", re.sub(r"(\.\d\d)\d+", r"\1", path[0]))  # hundredths of a pixel will do
+    svg = re.sub(r' d="[^"]*"', shorter, svg)
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1; font-family: inherit", svg)
     for hexadecimal, colour in PAGE_COLOURS.items():
         svg = svg.replace(hexadecimal, colour)
@@ -195,10 +198,15 @@ def panel(image, *, title="", size=84, signed=False, limits=None):
     low, high = limits or _limits([image], signed)
     if image.ndim == 2:
         image = numpy.clip((image - low) / ((high - low) or 1), 0, 1)
-        image = colormaps[SIGNED_COLOURS](image)[:, :, :3] if signed else image
+    # A page has dozens of these: colours of a scale are a palette, and what is large is a photograph or like one.
+    picture, kind = Image.fromarray(numpy.uint8(image * 255 + 0.5)), "png"
+    if signed and image.ndim == 2:
+        picture.putpalette(numpy.uint8(255 * colormaps[SIGNED_COLOURS](range(256))[:, :3] + 0.5).tobytes())
+    elif max(image.shape[:2]) > PHOTOGRAPH:
+        kind = "jpeg"
     data = io.BytesIO()
-    Image.fromarray(numpy.uint8(image * 255 + 0.5)).save(data, "png", optimize=True)
-    source = "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+    picture.save(data, kind, optimize=True, **({"quality": 90} if kind == "jpeg" else {}))
+    source = f"data:image/{kind};base64," + base64.b64encode(data.getvalue()).decode()
     height = round(size * image.shape[0] / image.shape[1])
     return f'<div class="panel"><img alt="" src="{source}" width="{size}" height="{height}">{escape(str(title))}</div>'
 

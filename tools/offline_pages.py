@@ -1,13 +1,17 @@
 """Sphinx extension: everything that a page needs comes with the page.
 
 Typeset mathematics takes its style and fonts from the npm package katex (``npm ci`` brings it, tools/build_book.py runs
-that), and the theme's icon script, a copy of what its style sheet draws anyway, is emptied.
+that). For readers on a slow line, pages are made smaller: the theme's icon script, a copy of what its style sheet draws
+anyway, is emptied; of the two thousand icons stay those that a page shows; and a style sheet that every figure brings along
+stands once in a page.
 """
 
+import re
 import shutil
 from pathlib import Path
 
 from docutils import nodes
+from fontTools import subset
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinxcontrib import katex
@@ -56,10 +60,42 @@ def mend_accessibility(app, pagename, templatename, context, doctree):
         context["body"] = context["body"].replace('<summary aria-label="Toggle hidden content">', "<summary>")
 
 
-def empty_icon_script(app, exception):
-    script = Path(app.outdir) / "_static" / "scripts" / "fontawesome.js"
-    if exception is None and script.exists():
-        script.write_text("/* The icons come from the style sheet. */\n")
+def keep_one_of_each_style(app, pagename, templatename, context, doctree):
+    seen = set()
+
+    def first(style):
+        repeated = style[0] in seen
+        seen.add(style[0])
+        return "" if repeated else style[0]
+
+    context["body"] = re.sub(r"<style>.*?</style>", first, context.get("body", ""), flags=re.DOTALL)
+
+
+def keep_icons_in_use(app, exception):
+    if exception is not None:
+        return
+    built, static = Path(app.outdir), Path(app.outdir) / "_static"
+    (static / "scripts" / "fontawesome.js").write_text("/* The icons come from the style sheet. */\n")
+    sheet = static / "styles" / "pydata-sphinx-theme.css"
+    files = [*built.rglob("*.html"), *(static / "scripts").glob("*.js")]
+    used = {name for file in files for name in re.findall(r"\bfa-[\w-]+", file.read_text(encoding="utf-8"))}
+
+    def if_used(rule):
+        return rule[0] if used.intersection(re.findall(r"fa-[\w-]+", rule[1])) else ""
+
+    rules = re.sub(r'((?:\.fa-[\w-]+:+before,?\s*)+)\{\s*content:\s*"[^"]*";?\s*\}', if_used, sheet.read_text(encoding="utf-8"))
+    sheet.write_text(rules, encoding="utf-8")
+    # What is left are the icons of pages, and those that other rules draw.
+    drawn = {int(code, 16) for code in re.findall(r'"\\([0-9a-fA-F]{2,5})"', rules)}
+    for font in (static / "vendor" / "fontawesome" / "webfonts").iterdir():
+        if font.suffix != ".woff2":
+            font.unlink()  # for browsers from before 2016
+            continue
+        smaller = subset.load_font(font, subset.Options(flavor="woff2"))
+        chosen = subset.Subsetter(subset.Options(flavor="woff2", layout_features=[]))
+        chosen.populate(unicodes=drawn)
+        chosen.subset(smaller)
+        subset.save_font(smaller, font, subset.Options(flavor="woff2"))
 
 
 def setup(app):
@@ -68,5 +104,6 @@ def setup(app):
     app.connect("config-inited", take_mathematics_from_here)
     app.connect("builder-inited", copy_mathematics)
     app.connect("html-page-context", mend_accessibility)
-    app.connect("build-finished", empty_icon_script)
+    app.connect("html-page-context", keep_one_of_each_style)
+    app.connect("build-finished", keep_icons_in_use)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
