@@ -79,6 +79,11 @@ def test_a_cell_that_prints_and_draws_counts_as_both(course):
     assert len(home.computations) == len(home.figures) == 1
 
 
+def test_a_figure_that_moves_counts_as_a_figure(course):
+    home = course(code("explorables.Sizes()", "A1", texts=["Explorable: a window on an input."]))["A1"]
+    assert [text for *_, text in home.figures] == ["a window on an input."] and not home.computations
+
+
 def test_a_place_is_the_heading_above_or_the_headings_inside(course):
     home = course(
         markdown("# Title\n\nText.\n\n## The `kernel` and {term}`its map <map>`\n\n```python\n# a comment\n```"),

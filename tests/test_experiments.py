@@ -311,7 +311,7 @@ def test_the_recorded_augmentation_is_complete_and_helps_where_images_are_few():
         assert errors[100, False, seed] > errors[1000, False, seed] > errors[60000, False, seed]
 
 
-@pytest.mark.parametrize("name", ["ladder.json", "augmentation.json", "lenet.json"])
+@pytest.mark.parametrize("name", ["ladder.json", "augmentation.json", "lenet.json", "training.json"])
 def test_the_records_say_how_to_make_them_again_and_nothing_about_whose_machine_it_was(name):
     record = recorded(name)
     for field in recording.about("", ""):

@@ -14,10 +14,13 @@ import threading
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
+import pydata_sphinx_theme
 import pytest
 from bs4 import BeautifulSoup
+from fontTools.ttLib import TTFont
 from playwright.sync_api import TimeoutError, sync_playwright
 
+from helpers import explorables
 from tools.build_book import install_node_packages
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +36,7 @@ LOOKS = {
     "dark-by-choice": ("light", "dark"),
 }
 WIDTHS = (1280, 390)
+ICONS = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"\}')
 
 AXE = """async () => {
     document.querySelectorAll('details').forEach(details => details.open = true);
@@ -215,6 +219,39 @@ def test_page_works_from_a_server_and_from_disk_wide_and_narrow(browser, book_ad
 def test_no_link_inside_the_book_is_dead(page):
     dead = dead_links_of_page(BOOK, page)
     assert not dead, f"{page}:\n" + "\n".join(dead)
+
+
+def test_every_icon_of_a_page_is_left_in_the_icon_font():
+    theme = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
+    known = ICONS.findall((theme / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8"))
+    built = ICONS.findall((BOOK / "_static" / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8"))
+    assert len(known) > 1000 and 5 < len(built) < 100
+    known, built = ({name: int(code, 16) for names, code in rules for name in names.split(",")} for rules in (known, built))
+    pages = [(BOOK / page).read_text(encoding="utf-8") for page in PAGES]
+    shown = {f".{name}:before" for page in pages for name in re.findall(r"\bfa-[\w-]+", page)} & known.keys()
+    assert shown and shown <= built.keys()
+    font = TTFont(BOOK / "_static" / "vendor" / "fontawesome" / "webfonts" / "fa-solid-900.woff2")
+    assert {known[name] for name in shown} <= font.getBestCmap().keys()
+
+
+@pytest.mark.parametrize("home", ["from disk", "from a server"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_figure_that_moves_stands_live_in_its_page(browser, book_address, home, width):
+    start = BOOK.as_uri() + "/" if home == "from disk" else book_address
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    try:
+        found = set()
+        for page in PAGES:
+            if names := re.findall(r'data-explorable="(\w+)"', (BOOK / page).read_text(encoding="utf-8")):
+                tab = context.new_page()
+                tab.goto(start + page)
+                tab.wait_for_function(f"document.querySelectorAll('.explorable.mounted').length === {len(names)}")
+                assert not tab.locator(".explorable .fallback").first.is_visible()
+                found |= set(names)
+                tab.close()
+        assert found == {getattr(explorables, name).name for name in explorables.__all__}
+    finally:
+        context.close()
 
 
 @pytest.mark.parametrize("javascript", [True, False])

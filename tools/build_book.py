@@ -119,6 +119,8 @@ def run(path, cache, timeout):
         sys.exit(f"\n{name}, cell {last + 1} ({first_line.strip()!r}) failed:\n  {reason}\nThe book was not built.")
     # What one print writes may arrive in pieces, and the pages would begin a new line at each.
     CoalesceStreamsPreprocessor().preprocess(notebook, {})
+    # A page has no kernel that the widgets' state could speak to, and it holds the figures' code already.
+    notebook.metadata.pop("widgets", None)
     cache.cache_notebook_bundle(
         CacheBundleIn(notebook, str(path), data={"execution_seconds": result.time}), check_validity=False, overwrite=True
     )
@@ -146,7 +148,7 @@ def main():
     # build ended well and from the same settings, everything is written anew.
     pages_from = BUILD / "pages_from"
     settings = ["_config.yml", "_toc.yml", "_static", "_templates", "package-lock.json", "lecture.yml"]
-    settings += ["tools/offline_pages.py", "tools/coverage_page.py"]
+    settings += ["tools/offline_pages.py", "tools/coverage_page.py", "tools/explorable_pages.py", "helpers/explorables"]
     pages = fingerprint([ROOT / name for name in settings], outputs)
     if not pages_from.exists() or pages_from.read_text() != pages:
         shutil.rmtree(DOCTREES, ignore_errors=True)

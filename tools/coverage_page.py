@@ -89,7 +89,8 @@ def enter(home, cell, source, places):
         home.explanations += places
         return
     texts = ["".join(output.get("data", {}).get("text/plain", output.get("text", ""))) for output in cell["outputs"]]
-    figures = [text.removeprefix("Figure: ") for text in texts if text.startswith("Figure: ")]
+    # Figures say what they are in their text: "Figure: …", and "Explorable: …" if the reader can move them.
+    figures = [text.partition(": ")[2] for text in texts if text.startswith(("Figure: ", "Explorable: "))]
     home.figures += [(*places[0], text) for text in figures]
     if re.fullmatch(r"questions\.\w+", source.strip()):
         stem = texts[0].splitlines()[0].removeprefix("Question: ") if texts else source

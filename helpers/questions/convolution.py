@@ -4,6 +4,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from helpers.conv import conv2d
+from helpers.explorables.channels import IMAGE
+from helpers.explorables.connections import Connections
 from helpers.questions import Choices, Number, Right, Wrong
 from helpers.sizes import output_size, parameter_count
 
@@ -63,6 +66,10 @@ count_of_numbers = Number(
     other="In which columns can a window of 3 start, when there are 5? It is the same for the rows.",
 )
 
+dot = torch.zeros(5, 5)
+dot[2, 2] = 1
+numbers = torch.arange(1.0, 10).reshape(3, 3)
+
 difference_kernel = Choices(
     "A 3×3 kernel has the rows 0, 0, 0 and −1, 1, 0 and 0, 0, 0. Where is its map large?",
     Wrong(
@@ -78,6 +85,22 @@ difference_kernel = Choices(
         "A horizontal edge changes from row to row. Both weights of the kernel lie in the same row, so it does not "
         "see that change.",
     ),
+)
+
+bright_pixel = Number(
+    'In the figure, take the image "one bright pixel" and the kernel "the numbers 1 to 9". Which number stands in the top '
+    "left corner of the map?",
+    answer=conv2d(dot[None, None], numbers[None, None])[0, 0, 0, 0].item(),
+    right="In the first window the bright pixel lies in the lower right corner, under the 9. In the last one it lies under "
+    "the 1: the map is the kernel, turned by 180°. The next section is about that.",
+    wrong={
+        1: "So it would be if the map were a copy of the kernel. But in the first window the bright pixel is not at the top "
+        'left: look where the frame lies. (If "convolution" is chosen in the figure, choose "cross-correlation".)',
+        5: "That is the middle of the map, where the middle of the kernel lies on the bright pixel.",
+        45: "That is the sum of the kernel. Only one of its numbers lies on the bright pixel.",
+        0: "The bright pixel, in row 2 and column 2, lies inside of every window.",
+    },
+    other="One product of the nine is not zero. Which number of the kernel lies on the bright pixel?",
 )
 
 mirrored_images = Choices(
@@ -149,6 +172,21 @@ maps_of_32_filters = Number(
     other="What does one filter give? And how many filters are there?",
 )
 
+changed_by_one_weight = Number(
+    "In the figure, choose a number of map 1, and change the weight in the middle of kernel 1 from −1 to 0. How many of the "
+    "nine numbers of map 1 change?",
+    answer=int((IMAGE[1] != 0).sum()),
+    right="Those in whose window the pixel under this weight is not 0. And each changes by as much as its pixel says.",
+    wrong={
+        9: "The weight is used in all nine windows. But where the pixel under it is 0, its product is 0 with any weight.",
+        1: "The weight is used for every number of the map, and not only for the one whose sum is written out.",
+        3: "Is that one row? The weight is used in all nine windows.",
+        2: "Those are the numbers that stay as they are.",
+        0: "Look at map 1 while you change the weight. (With \"Back to the lecture's numbers\" you can try again.)",
+    },
+    other="Note down map 1, change the weight, and compare.",
+)
+
 find_the_bug = Choices(
     "Every number of the slide's second map is one higher than the computed one. What on the input side would do that?",
     Wrong(
@@ -178,6 +216,22 @@ pixels_seen_by_one = Number(
         1: "It looks at a whole window, and adds up its products to one number.",
     },
     other="How many cells has the window that is multiplied and added up for one number of the map?",
+)
+
+outputs_of_one_input = Number(
+    "In the figure, set the units in a square of 7×7 inputs, with a kernel of 3 and a stride of 1. How many outputs of the "
+    "convolution use the input in row 1, column 1?",
+    answer=Connections(dimensions=2, input_size=7, side="input", unit=8).numbers()["used"],
+    right="The windows that hold it begin in row 0 or 1, and in column 0 or 1: 2·2. Farther inside, an input is used by nine.",
+    wrong={
+        9: "So many use an input in the middle. This one is near the edge, and windows do not stick out.",
+        1: "That is the input in the corner, in row 0 and column 0. Rows and columns are counted from 0.",
+        2: "In one direction there are two windows that hold it. Rows and columns go together: multiply.",
+        3: "So it would be in the middle of a row of inputs. Here they stand in a square.",
+        6: "That is one that is near one edge only. This one is near two.",
+        25: "So many outputs there are, and a dense layer would use the input for all of them. Is the convolution chosen?",
+    },
+    other="Point at that input: the outputs that use it show the weight with which they do.",
 )
 
 larger_image = Choices(

@@ -1,5 +1,7 @@
 """Questions of chapter 6, "Invariances"."""
 
+from helpers.explorables.invariances import over_the_range
+from helpers.lenet import LeNet
 from helpers.questions import Choices, Number, Right, Wrong
 from helpers.sizes import output_size
 
@@ -19,6 +21,28 @@ hardest = Choices(
         "Every digit turned by 90 degrees",
         "No training image is turned so far, so nothing has told the network that a turned digit is the same digit.",
     ),
+)
+
+
+def last_right(network, **amounts):
+    """How far the figure's 6 may move to the right."""
+    _, (_, last) = over_the_range(network, 6, "right", **amounts)
+    return last
+
+
+turned_and_moved = Number(
+    "In the figure above, rotate the 6 by 30°, and leave it so. Then move it to the right, pixel by pixel: what is the "
+    "last shift at which the plain network's answer is still right?",
+    answer=last_right("plain", rotate=30),
+    right=f"Upright, it may move by {last_right('plain'):.0f} pixels. What a network forgives does not add up: a turn "
+    "that it forgives leaves less room for a shift.",
+    wrong={
+        last_right("plain"): "So far the upright 6 may move. Rotate it by 30° first, then choose “Move right” again.",
+        last_right("augmented", rotate=30): "That is the augmented network, the lower strip.",
+        last_right("plain", rotate=-30): "You rotated the other way, clockwise: −30°.",
+        last_right("plain", rotate=30) + 1: "There the answer is wrong already; the last right one is a pixel before.",
+    },
+    other="Choose “Rotate” and set 30°, then “Move right”: the line above the strip says from where to where it is right.",
 )
 
 turned_six = Choices(
@@ -46,6 +70,24 @@ equivariant = Choices(
         "It has the same values in an order that cannot be foretold",
         "Each window of the shifted image is a window of the old one, 3 pixels further; so the order is kept.",
     ),
+)
+
+exact_shifts = Number(
+    "The figure shifts by −8 to 8 pixels down and −8 to 8 to the right: 17 · 17 = 289 shifts. "
+    "For how many of them do the two ways agree away from the border, if the layer is LeNet's first stage?",
+    answer=sum(by % LeNet().layers.pool1.stride == 0 for by in range(-8, 9)) ** 2,
+    right="Its pooling has a stride of 2, so both shifts have to be even: 9 of the 17 each way, with 0 among them, and 9 · 9 = 81.",
+    wrong={
+        17 * 17: "That is so for its convolution alone, which has a stride of 1. Behind it comes pooling.",
+        9 * 17: "One of the two shifts is even there. Try 2 down and 3 to the right.",
+        8 * 8: "You have the even shifts, but 0 is one of them.",
+        8 * 17: "One of the two shifts is even there, and 0 is missing. Try 2 down and 3 to the right.",
+        145: "About half: but an even sum is not enough. Try 1 down and 1 to the right.",
+        25: "Those are the multiples of 4, which two poolings would need. The first stage has one.",
+        9: "That is one direction alone. The two go together in every way: multiply.",
+        1: "No shift at all is not the only one. Try 2 down and 2 to the right.",
+    },
+    other="Find out which shifts in one direction are exact, count them, and multiply.",
 )
 
 pooled_shift = Number(

@@ -1,10 +1,16 @@
 """The questions of chapter 4, pooling."""
 
+import torch
 from torch import nn
 
+from helpers.equivariance import shifted
+from helpers.explorables.pooling import SMALL
+from helpers.pooling import max_pool2d
 from helpers.questions import Choices, Number, Right, Wrong
 from helpers.receptive_field import receptive_field
 from helpers.sizes import output_size, parameter_count
+
+LINE = torch.tensor([[[8.0, 0, 0, 0, 0, 0]] * 4])
 
 overlapping_windows = Number(
     "A 24×24 map is pooled with windows of 3×3 and a stride of 2, without padding. How many rows has the result?",
@@ -17,6 +23,18 @@ overlapping_windows = Number(
         10: "You counted the steps between the windows. The first place counts as well.",
     },
     other="Use the formula of chapter 3, (w − f + 2p)/s + 1, and round down.",
+)
+
+seen_by_windows = Number(
+    "In the figure, take the 4×4 map, the maximum, windows of 3×3 and a stride of 1. How many of the results are 7?",
+    answer=int((max_pool2d(torch.tensor([SMALL]), 3, stride=1) == 7).sum()),
+    right="Windows that overlap can share their largest cell: both windows of the lower row hold the 7.",
+    wrong={
+        1: "There is one 7 in the map, but more than one window holds it. Point at each of the results.",
+        4: "The two upper windows end in row 2, and the 7 stands in row 3.",
+        0: "Is the average chosen? The maximum of a window that holds the 7 is 7.",
+    },
+    other="Point at the results one by one: in which of them does the window hold the 7?",
 )
 
 six_maps = Choices(
@@ -54,6 +72,20 @@ one_pixel_to_the_right = Choices(
     Wrong("the same numbers, one cell further to the right", "One cell of the result is two pixels of the image. That is what a move by two pixels does."),
     Right("some of the same numbers, and some others", "Where the largest number stays inside its window, the result stays; elsewhere it changes. How much, we measure."),
     Wrong("entirely different numbers", "Where the largest number stays inside its window, nothing changes."),
+)
+
+line_leaves = Number(
+    "In the figure, take the vertical line, the maximum, windows of 3×3 and a stride of 3. "
+    "The line starts in column 0. At which shift to the right does a result change for the first time?",
+    answer=next(right for right in range(1, 6) if not max_pool2d(shifted(LINE, right=right), 3).equal(max_pool2d(LINE, 3))),
+    right="The first window covers columns 0 to 2. As long as the line is in it, the maximum is the same. "
+    "A line that starts in column 2 leaves at the first step: it is a matter of where it stands.",
+    wrong={
+        1: "The map changes at once, but the first window covers the columns 0 to 2: the line is still in it.",
+        2: "That is so for windows of 2×2 with a stride of 2. Is the window set to 3, and the stride too?",
+        4: "It has changed before: at that shift the line is already in the second column of the next window.",
+    },
+    other="Shift step by step, and watch how many of the results change.",
 )
 
 field_behind_pooling = Number(

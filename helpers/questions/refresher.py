@@ -4,8 +4,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from helpers.explorables.training import recorded
 from helpers.questions import Choices, Number, Right, Wrong
 from helpers.sizes import output_size, parameter_count
+
+steps, _, linear_accuracies, *_ = recorded("linear")
+accuracies = {"linear": linear_accuracies.tolist(), "cnn": recorded("cnn")[2].tolist()}
 
 always_the_same = Choices(
     "A program answers 7 whatever image it gets. How often is it right?",
@@ -231,6 +235,21 @@ set_to_choose_by = Choices(
     ),
 )
 
+four_of_five = Number(
+    "In the figure, what is the first of the recorded steps after which the linear classifier reads more than 80% of the "
+    "digits?",
+    answer=next(step for step, accuracy in zip(steps, accuracies["linear"]) if accuracy > 0.8),
+    right="So few mini-batches of 100 digits are enough for that. The next ten percent take far longer.",
+    wrong={
+        10: f"After 10 steps it is {accuracies['linear'][steps.index(10)]:.1%}: nearly. Which step comes next?",
+        20: "There is an earlier one. Go back by a step.",
+        1000: "That is the end. Drag the slider to the start, and go on until the accuracy passes 80%.",
+        9: "It is the tenth that was recorded, if you count from 1; the question is after how many steps of training.",
+        28: "There, more than 85% are read. Go back.",
+    },
+    other="Go to the start, then on step by step, and read the line above the images.",
+)
+
 dark_centre = Choices(
     "In the image of the weights of 0, the centre is dark, that is, negative. What does that mean?",
     Wrong("The network does not look at the centre.", "Then the weights there would be near zero, which is grey."),
@@ -269,6 +288,28 @@ features_of_a_digit = Number(
     },
     other="Follow one side, 28, through convolution, pooling, convolution, pooling. Then square it, and take it 16 "
     "times.",
+)
+
+who_is_ahead = Choices(
+    "Which of the two networks in the figure reads more digits, and when?",
+    Wrong(
+        "The convolutional network, from the first steps on.",
+        f"After 28 steps it reads {accuracies['cnn'][steps.index(28)]:.0%} and the linear classifier "
+        f"{accuracies['linear'][steps.index(28)]:.0%}. Look at both curves near the start.",
+    ),
+    Wrong(
+        "The linear classifier, all along.",
+        f"At the end it reads {accuracies['linear'][-1]:.1%}, and the convolutional network {accuracies['cnn'][-1]:.1%}.",
+    ),
+    Right(
+        "The linear classifier for about the first hundred steps, then the convolutional network.",
+        "The second begins slowly: its layers have to learn together, each from random weights, and for some thirty steps the "
+        "loss hardly falls. Whoever stopped there would choose the worse network.",
+    ),
+    Wrong(
+        "Neither: both curves meet at the end.",
+        "They meet once, near step 100, and then part again: near 100% a small distance is a large part of the errors.",
+    ),
 )
 
 longer_training = Choices(

@@ -48,6 +48,20 @@ skipped_by_one_by_one = Number(
     other="Every window is a single pixel, so count the windows: `output_size(28, 1, stride=2)` of them in each direction.",
 )
 
+fits_and_skips = Number(
+    "In the figure, take an input of 11, a kernel of 3, stride 4, padding 0. It fits. How many of the 121 pixels does no window read?",
+    answer=11**2 - (3 * output_size(11, 3, stride=4)) ** 2,
+    right="Nothing is left over at the end, but a stride larger than the kernel leaves out rows 3 and 7, and columns 3 and 7.",
+    wrong={
+        0: "“Fits” speaks of the end only: nothing is left over there. Look between the windows.",
+        2: "Two columns, yes; but a column has 11 pixels, and two rows are left out as well.",
+        22: "Those are the pixels of two columns. Two rows are left out as well.",
+        44: "You counted the four pixels twice in which a row and a column cross that are both left out.",
+        81: "That is how many are read: nine windows of nine pixels.",
+    },
+    other="Set *Input* to 11 and *Stride* to 4, and count the crosses.",
+)
+
 same_size = Choices(
     "A 7×7 input, a 5×5 kernel, stride 1. How many cells of zeros on each side keep the output at 7×7?",
     Wrong("1", "That keeps the size for a 3×3 kernel. A 5×5 kernel loses 5 − 1 = 4 cells, so two on each side are missing."),
@@ -100,6 +114,32 @@ parameters_of_ten_filters = Number(
     other="Count the weights of one filter (its kernels span all three channels), add its bias, and multiply by the number of filters.",
 )
 
+
+def _ten_filters(kernel_size=5, stride=1, padding=2):
+    """Parameters and multiplications of the lecture's layer, on 32×32×3, with another setting."""
+    weights = nn.Conv2d(3, 10, kernel_size).weight.numel()
+    return weights + 10, output_size(32, kernel_size, stride, padding) ** 2 * weights
+
+
+a_quarter_of_the_work = Choices(
+    "One change to that layer leaves all its parameters and takes away three quarters of the multiplications. Which?",
+    Wrong(
+        "padding 0",
+        "The map gets a little smaller, 28×28: {:,} multiplications are left of {:,}.".format(_ten_filters(padding=0)[1], _ten_filters()[1]),
+    ),
+    Wrong(
+        "a kernel of 3",
+        "With the padding of 2 that leaves {1:,} multiplications, and only {0} parameters.".format(*_ten_filters(kernel_size=3)),
+    ),
+    Right(
+        "stride 2",
+        "Half as many places along each side, so a quarter of the places: {1:,} multiplications, and still {0} parameters.".format(
+            *_ten_filters(stride=2)
+        ),
+    ),
+    Wrong("an input of 8×8", "That is a quarter of each side, so a sixteenth of the places."),
+)
+
 halving = Choices(
     "A 28×28 map, a 3×3 kernel, stride 2. Which padding gives 14×14?",
     Wrong("0", "That gives 13: (28 − 3)/2 = 12.5, rounded down to 12 steps, and the first place."),
@@ -142,4 +182,21 @@ stride_first = Choices(
     Right("Stride 2 first", "Then the second layer's cells lie 2 pixels apart: 3 + 2·2 = 7. The other way round it is 3 + 2·1 = 5."),
     Wrong("Stride 2 last", "A stride spreads what comes after it. Behind the last layer nothing comes, so it gains nothing: 5 pixels."),
     Wrong("The order makes no difference", "Either way the map comes out about half as large, but a stride spreads only the layers after it."),
+)
+
+_STACK_OF_FIVE = [nn.Conv2d(1, 1, 3)] * 5
+
+as_much_as_one_large = Number(
+    "How many parameters does the smallest stack of 3×3 convolutions have, stride 1 and one channel, that sees as much as an 11×11 filter?",
+    answer=len(_STACK_OF_FIVE) * parameter_count(_STACK_OF_FIVE[0]),
+    right="Five layers, of 9 weights and a bias each; they see 3, 5, 7, 9 and 11 pixels. The one large filter has 122 parameters.",
+    wrong={
+        parameter_count(nn.Conv2d(1, 1, 11)): "That is the large filter itself: 11·11 weights and a bias.",
+        45: "Those are the weights. Each layer has a bias, too.",
+        40: "Four layers see 9×9. It takes one more.",
+        60: "Six layers see 13×13. One less is enough.",
+        5: "That is the number of layers. Each of them has 9 weights and a bias.",
+        10: "That is one layer.",
+    },
+    other="Begin with three 3×3 layers, and add layers until the field is 11×11. The parameters stand at the bottom of the figure.",
 )

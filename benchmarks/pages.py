@@ -1,0 +1,114 @@
+"""How much a page of the book transfers, and how soon it can be used on a slow line: ``python benchmarks/pages.py``.
+
+Run ``make book`` first; then this takes a minute. Each page is opened in Chromium with an empty cache, at 1.6 Mbit/s and
+with a processor made four times slower, from a server on this machine that compresses text, as public servers do.
+It writes ``results/pages.json``, beside what ``recording.py`` describes:
+
+    line_bits_per_second, processor_slowdown, browser
+    pages           list of
+        page
+        kilobytes         transferred, compressed, without weights and recordings (the next column)
+        data_kilobytes    weights and recordings that figures of the page draw from
+        seconds           until the text can be read and every figure answers; median of the repetitions
+"""
+
+import functools
+import gzip
+import http.server
+import shutil
+import statistics
+import sys
+import threading
+from pathlib import Path
+
+import recording
+from playwright.sync_api import sync_playwright
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "_build" / "html"
+BITS_PER_SECOND = 1_600_000
+SLOWDOWN = 4
+REPETITIONS = 3
+COMPRESSED = (".html", ".js", ".css", ".svg", ".json", ".txt")
+# When the parser is done and the last figure has been put into its place.
+USABLE = """() => document.readyState !== 'loading'
+    && [...document.querySelectorAll('[data-explorable]')].every(figure => figure.classList.contains('mounted'))
+    && performance.now() / 1000"""
+
+
+class Compressing(http.server.SimpleHTTPRequestHandler):
+    """A server that compresses text, and nothing else."""
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        if path.suffix not in COMPRESSED or not path.is_file():
+            return super().do_GET()
+        content = packed(path)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@functools.cache
+def packed(path):
+    """The file as it travels: compressed once, so that the server takes no time for it."""
+    return gzip.compress(path.read_bytes(), 6)
+
+
+def visit(browser, address):
+    """Open a page with an empty cache; returns (kilobytes, kilobytes of data, seconds)."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    line = context.new_cdp_session(tab)
+    line.send("Network.enable")
+    line.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": BITS_PER_SECOND / 8, "uploadThroughput": BITS_PER_SECOND / 8},
+    )
+    line.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
+    names, sizes = {}, {}
+    line.on("Network.requestWillBeSent", lambda event: names.setdefault(event["requestId"], event["request"]["url"]))
+    line.on("Network.loadingFinished", lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}))
+    tab.goto(address, wait_until="commit", timeout=60_000)
+    seconds = tab.wait_for_function(USABLE, timeout=60_000).json_value()
+    tab.wait_for_load_state("networkidle", timeout=60_000)
+    data = sum(size for key, size in sizes.items() if "/explorables/data_" in names.get(key, ""))
+    context.close()
+    return (sum(sizes.values()) - data) / 1000, data / 1000, seconds
+
+
+def main():
+    pages = sorted(path.relative_to(BOOK).as_posix() for path in BOOK.rglob("*.html") if "_static" not in path.parts)
+    pages = [page for page in pages if 'http-equiv="Refresh"' not in (BOOK / page).read_text(encoding="utf-8")]
+    if not pages:
+        sys.exit(f"There is no book in {BOOK}: run make book first.")
+    record = recording.about(__doc__.split(":")[0] + ".", "python benchmarks/pages.py")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Compressing, directory=BOOK))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    rows = []
+    with sync_playwright() as playwright:
+        programs = map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))
+        program = next(filter(None, programs), None)  # None: the one that playwright installed
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        record |= {"line_bits_per_second": BITS_PER_SECOND, "processor_slowdown": SLOWDOWN, "browser": browser.version}
+        for page in tqdm(pages, unit="page"):
+            visits = [visit(browser, f"http://127.0.0.1:{server.server_port}/{page}") for _ in range(REPETITIONS)]
+            kilobytes, data, _ = visits[0]
+            seconds = statistics.median(seconds for *_, seconds in visits)
+            rows.append({"page": page, "kilobytes": round(kilobytes), "data_kilobytes": round(data), "seconds": round(seconds, 2)})
+        browser.close()
+    server.shutdown()
+    recording.put(recording.RESULTS / "pages.json", recording.as_json(record | {"pages": rows}))
+    for row in rows:
+        print(f"{row['page']:45} {row['kilobytes']:5} kB {row['data_kilobytes']:5} kB of data {row['seconds']:6.2f} s")
+
+
+if __name__ == "__main__":
+    recording.run_until_interrupted(main)

@@ -1,0 +1,316 @@
+"""The figures that readers move, each in a page of its own that is opened from disk: no book has to be built.
+
+A new figure is found by its name in ``explorables.__all__``; what is particular to it stands in ``tests/figures``.
+"""
+
+import gzip
+import io
+import random
+import re
+
+import nbformat
+import pytest
+import torch
+import yaml
+from jupyter_cache import get_cache
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
+from test_explorables import EVERY_CLASS, explorables, flat, of_tests
+from test_pages import AXE as RULES
+from test_pages import LOOK_AT_PAGE, ROOT, WIDTHS, axe, browser  # noqa: F401 (browser is a fixture)
+
+from helpers import mnist, trained
+from tools import build_book, explorable_pages
+
+STATES = 200
+AXE = RULES.replace("resultTypes:", "preload: false, resultTypes:")  # from disk it could not fetch the style sheet again
+STYLES = (ROOT / "_static" / "book.css").read_text(encoding="utf-8")
+PAGE = """<!doctype html><html lang="en" data-theme="{look}"><head><meta charset="utf-8"><title>Figures</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>{styles} body {{ color: var(--book-ink) }}</style>
+<link rel="stylesheet" href="explorables/explorable.css">{scripts}</head>
+<body><main class="bd-article" style="max-width: 46rem; margin: auto; padding: 8px">
+<h1>Figures</h1>{body}</main></body></html>"""
+
+each_class = pytest.mark.parametrize("figure_class", EVERY_CLASS, ids=explorables.__all__)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    explorable_pages.write_files(folder / "explorables")
+    return folder
+
+
+@pytest.fixture
+def open_page(browser, folder):  # noqa: F811
+    """Opens a page that shows these figures; at the end, no error may have been seen, nor a request to elsewhere."""
+    contexts, problems = [], []
+
+    def look_at_request(request):
+        if not request.url.startswith((folder.as_uri(), "data:", "blob:")):
+            problems.append(f"request to another place: {request.url}")
+
+    def open_page(*figures, look="light", width=WIDTHS[0], **options):
+        body = "".join(figure.html() for figure in figures)
+        names = explorable_pages.scripts_of(body)
+        scripts = "".join(f'<script defer src="explorables/{name}"></script>' for name in names)
+        text = PAGE.format(look=look, styles=STYLES, scripts=scripts, body=body)
+        (folder / "page.html").write_text(text, encoding="utf-8")
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=look, **options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: problems.append(f"error in a script: {error}"))
+        page.on("console", lambda line: problems.append(line.text) if line.type in ("error", "warning") else None)
+        page.on("request", look_at_request)
+        page.on("requestfailed", lambda request: problems.append(f"request that failed: {request.url}"))
+        page.goto((folder / "page.html").as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not problems, "\n".join(problems)
+
+
+SHOWN = """figure => {
+    const shown = {};
+    for (const each of figure.querySelectorAll('[data-value]')) {
+        if (each.closest('[hidden]')) continue;
+        const numbers = each.numbers || [Number(each.dataset.number)];
+        const texts = each.numbers ? [] : [each.firstChild.data || each.textContent];
+        const known = (shown[each.dataset.value] ||= {numbers: [], texts: []});
+        known.numbers.push(...numbers);
+        known.texts.push(...texts);
+    }
+    return shown;
+}"""
+
+
+def of_text(text):
+    """The number that a text shows, and how far from it the true one may be: half of the last digit.
+
+    Zeros at the end are not written, so below 100 two decimals count where fewer are seen.
+    """
+    text = text.replace("−", "-").replace(",", "").strip()
+    if fraction := re.fullmatch(r"(-?\d+)/(\d+)", text):
+        return int(fraction[1]) / int(fraction[2]), 1e-9
+    number = re.fullmatch(r"(-?\d+(?:\.(\d+))?)(%?)", text)
+    assert number, f"{text!r} is no number, and is said to show one"
+    value, decimals = float(number[1]), len(number[2] or "")
+    if number[3]:
+        return value / 100, 0.005000001 * 10**-decimals
+    return value, 0.5000001 * 10 ** -(decimals if decimals > 2 or abs(value) >= 100 else 2)
+
+
+def compare(shown, figure, tolerances):
+    expected = figure.numbers()
+    assert shown.keys() == expected.keys(), figure.state
+    for name, value in expected.items():
+        relative = tolerances.get(name, 1e-6)
+        assert shown[name]["numbers"] == pytest.approx(flat(value), rel=relative, abs=1e-9), (name, figure.state)
+        for text, number in zip(shown[name]["texts"], shown[name]["numbers"]):
+            read, half = of_text(text)
+            assert abs(read - number) <= half, (name, text, number)
+
+
+@each_class
+def test_the_page_shows_the_numbers_of_helpers_in_many_states(open_page, figure_class):
+    place = open_page(figure_class()).locator("[data-explorable].mounted")
+    tolerances = getattr(of_tests(figure_class), "TOLERANCE", {})
+    compare(place.evaluate(SHOWN), figure_class(), tolerances)
+    generator = random.Random(0)
+    states = [of_tests(figure_class).random_state(generator) for _ in range(STATES)]
+    shown = place.evaluate(
+        f"(figure, states) => states.map(state => {{ figure.model.set(state); return ({SHOWN})(figure); }})", states
+    )
+    for state, numbers in zip(states, shown, strict=True):
+        compare(numbers, figure_class(**state), tolerances)
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+@each_class
+def test_the_figure_fits_and_is_accessible(open_page, figure_class, width, look):
+    page = open_page(figure_class(), width=width, look=look)
+    page.locator("[data-explorable].mounted").wait_for()
+    generator = random.Random(3)
+    for state in [{}] + [of_tests(figure_class).random_state(generator) for _ in range(2)]:
+        page.locator("[data-explorable]").evaluate("(figure, state) => figure.model.set(state)", state)
+        assert page.evaluate(LOOK_AT_PAGE) == []
+        assert page.evaluate(SMALL) == []
+    page.evaluate(axe())
+    assert page.evaluate(AXE) == []
+
+
+# What is too small to touch, or to read.
+SMALL = """() => {
+    const live = [...document.querySelectorAll('.live *')].filter(element => element.checkVisibility());
+    const small = live.filter(element => element.matches('button, select, input, [tabindex]')).filter(control => {
+        const box = (control.closest('label.tick') || control).getBoundingClientRect();
+        return Math.min(box.width, box.height) < 43.9;
+    });
+    const fine = live.filter(element => [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim()))
+        .filter(element => parseFloat(getComputedStyle(element).fontSize) < 12);
+    return [...small, ...fine].map(element => element.outerHTML.slice(0, 200));
+}"""
+
+
+@each_class
+def test_tab_reaches_every_control_and_shows_where_it_is(open_page, figure_class):
+    page = open_page(figure_class())
+    reachable = """[...document.querySelectorAll('.live button, .live select, .live input, .live [tabindex]')].filter(
+        element => element.checkVisibility() && element.tabIndex >= 0
+            && !(element.type === 'radio' && !element.checked))"""
+    count = page.evaluate(f"(self.controls = {reachable}).length")
+    assert count, "there is nothing to move"
+    for i in range(count):
+        page.keyboard.press("Tab")
+        assert page.evaluate("i => document.activeElement === controls[i]", i), page.evaluate("i => controls[i].outerHTML", i)
+        outlined = "e => e && (getComputedStyle(e).outlineStyle !== 'none')"
+        assert page.evaluate(f"[document.activeElement, document.activeElement.nextElementSibling].some({outlined})")
+
+
+@each_class
+def test_the_mouse_moves_it(open_page, figure_class):
+    page = open_page(figure_class())
+    of_tests(figure_class).by_mouse(page, page.locator("[data-explorable].mounted"))
+
+
+@each_class
+def test_the_keyboard_moves_it(open_page, figure_class):
+    page = open_page(figure_class())
+    of_tests(figure_class).by_keyboard(page, page.locator("[data-explorable].mounted"))
+
+
+@each_class
+def test_readers_who_want_no_motion_step(open_page, figure_class):
+    page = open_page(figure_class(), reduced_motion="reduce")
+    page.locator("[data-explorable].mounted").wait_for()
+    assert not page.get_by_role("button", name="Play").count()
+
+
+@each_class
+def test_the_fallback_is_what_is_printed(open_page, figure_class):
+    page = open_page(figure_class())
+    live, fallback = page.locator(".live"), page.locator(".fallback")
+    assert live.is_visible() and not fallback.is_visible()
+    page.emulate_media(media="print")
+    assert fallback.is_visible() and not live.is_visible()
+
+
+@each_class
+def test_the_fallback_is_what_shows_without_javascript(open_page, figure_class):
+    page = open_page(figure_class(), java_script_enabled=False)
+    assert page.locator(".fallback").is_visible() and not page.locator(".live").count()
+
+
+def test_all_figures_stand_in_one_page_and_each_moves_by_itself(open_page):
+    figures = [figure_class() for figure_class in EVERY_CLASS for _ in range(2)]
+    page = open_page(*figures)
+    assert page.locator("[data-explorable].mounted").count() == len(figures)
+    page.locator("[data-explorable=convolution]").first.get_by_role("button", name="Next").click()
+    positions = page.evaluate(
+        "[...document.querySelectorAll('[data-explorable=convolution]')].map(f => f.model.get('position'))"
+    )
+    assert positions == [[0, 1], [0, 0]]
+    page.evaluate(axe())
+    assert page.evaluate(AXE) == []
+
+
+def test_a_figure_that_fails_leaves_its_fallback(browser, folder):  # noqa: F811
+    html = explorables.Convolution().html().replace("data-state=", "data-state='{' data-not=")
+    scripts = '<script src="explorables/convolution.js"></script><script src="explorables/page.js" defer></script>'
+    (folder / "broken.html").write_text(PAGE.format(look="light", styles="", scripts=scripts, body=html), encoding="utf-8")
+    page = browser.new_page()
+    errors = []
+    page.on("console", lambda line: errors.append(line.text))
+    page.goto((folder / "broken.html").as_uri())
+    assert page.locator(".fallback").is_visible() and errors
+    page.close()
+
+
+def test_the_page_s_model_behaves_like_the_notebook_s(open_page):
+    heard = open_page(explorables.Convolution()).evaluate(
+        """() => {
+            const model = document.querySelector('[data-explorable]').model, heard = [];
+            const listener = () => heard.push(`whole ${model.get('whole')} mode ${model.get('mode')}`);
+            model.on('change:whole change:mode', listener);
+            model.on('change', () => heard.push('change'));
+            model.set('whole', true);
+            model.set('whole', true);
+            model.set('kernel', model.get('kernel').map(row => [...row]));
+            model.set({whole: false, mode: 'convolution'});
+            model.off('change:whole', listener);
+            model.set('whole', true);
+            model.save_changes();
+            return heard;
+        }"""
+    )
+    both = "whole false mode convolution"
+    assert heard == ["whole true mode cross-correlation", "change", both, both, "change", "change"]
+
+
+def test_a_page_gets_the_scripts_of_its_own_figures_and_no_others():
+    assert explorable_pages.scripts_of("<p>data-explorable</p>") == []
+    html = explorables.Convolution().html()
+    assert explorable_pages.scripts_of(html * 2) == ["convolution.js", "data_digits.js", "data_photograph.js", "page.js"]
+
+
+def test_the_book_s_settings_bring_a_figure_from_a_notebook_into_its_page(browser, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(build_book, "ROOT", tmp_path)
+    cell = nbformat.v4.new_code_cell("from helpers import explorables\nexplorables.Convolution(position=(1, 1))")
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    source = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Page"), cell], metadata={"kernelspec": kernel})
+    nbformat.write(source, tmp_path / "index.ipynb")
+    (tmp_path / "other.md").write_text("# No figure here, only the words data-explorable\n")
+    build_book.run(tmp_path / "index.ipynb", get_cache(str(tmp_path / "cache")), timeout=60)
+
+    book = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]
+    assert "explorable_pages" in book["config"]["extensions"] and "explorable_pages" in book["local_extensions"]
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    settings = {name: value for name, value in book["config"].items() if name.startswith("nb_")}
+    settings |= {"extensions": ["myst_nb", "explorable_pages"], "suppress_warnings": ["toc"], "master_doc": "index"}
+    settings |= {
+        "nb_execution_mode": "cache",
+        "nb_execution_cache_path": str(tmp_path / "cache"),
+        "exclude_patterns": ["cache"],
+    }
+    warnings, pages = io.StringIO(), tmp_path / "pages"
+    with docutils_namespace():
+        Sphinx(tmp_path, None, pages, tmp_path / "trees", "html", settings, io.StringIO(), warnings).build()
+    assert "error" not in warnings.getvalue().lower(), warnings.getvalue()
+
+    text = (pages / "index.html").read_text(encoding="utf-8")
+    assert "widget-state" not in text and "widget-view" not in text and "_esm" not in text
+    assert "explorables/" not in (pages / "other.html").read_text(encoding="utf-8")
+    page = browser.new_page()
+    page.goto((pages / "index.html").as_uri())
+    page.get_by_role("button", name="Next").click(timeout=10_000)
+    assert page.locator("[data-explorable]").evaluate("figure => figure.model.get('position')") == [1, 2]
+    page.close()
+
+
+def test_the_loader_is_small(folder):
+    assert len(gzip.compress((folder / "explorables" / "page.js").read_bytes())) <= 2000
+
+
+@pytest.mark.parametrize("name", trained.NAMES)
+def test_the_network_in_the_page_is_that_of_torch_for_100_test_images(open_page, name):
+    place = open_page(explorables.LeNet(network=name)).locator("[data-explorable].mounted")
+    images = mnist.load("test")[0][:100]
+    with torch.no_grad():
+        expected = trained.load(name)(images)
+    logits, milliseconds = place.evaluate(
+        """(figure, images) => {
+            const start = performance.now();
+            const logits = images.map(image => {
+                figure.model.set({image});
+                return [...figure.querySelectorAll('[data-value=logits]')].map(each => Number(each.dataset.number));
+            });
+            return [logits, (performance.now() - start) / images.length];
+        }""",
+        images[:, 0].tolist(),
+    )
+    print(f"{milliseconds:.1f} ms for an image, with drawing all of its maps")
+    assert (torch.tensor(logits) - expected).abs().max() < 1e-3
+    assert milliseconds < 200

@@ -1,0 +1,114 @@
+"""Two figures in a real JupyterLab with a live kernel: Python moves them, and the reader moves them."""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import pytest
+from playwright.sync_api import expect
+from test_pages import ROOT, browser  # noqa: F401 (browser is a fixture)
+
+NOTEBOOK = [
+    "from helpers import explorables\nfirst = explorables.Convolution()\nfirst",
+    "second = explorables.Pooling(caption='Windows.')\nsecond",
+    "first.position = (2, 1)\nfirst.kernel = [[0, 0], [0, 9]]\nsecond.mode = 'average'",
+    "print('PYTHON READS', first.position, first.kernel, second.right, second.numbers()['result'])",
+    "seven = first.data['digits'][7 * 784 : 8 * 784]\nprint('SEVEN', sum(first.image, []) == [round(x / 255, 2) for x in seven])",
+]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab of this test's own, with its token; its folder holds ``figures.ipynb``."""
+    folder = tmp_path_factory.mktemp("lab")
+    (folder / "notebooks").mkdir()
+    cells = [nbformat.v4.new_code_cell(source) for source in NOTEBOOK]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "notebooks" / "figures.ipynb"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex()
+    own = {f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "RUNTIME", "DATA")}
+    own |= {"IPYTHONDIR": str(folder / "ipython"), "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")}
+    own |= {"JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"), "PYTHONPATH": str(ROOT)}
+    options = ["--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1"]
+    options += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder / 'notebooks'}"]
+    log = (folder / "log").open("w")
+    server = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], stdout=log, stderr=log, env={**os.environ, **own})
+    try:
+        address = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 90
+        while not answers(f"{address}/api/status?token={token}"):
+            assert server.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.3)
+        yield address, token
+        for kernel in json.load(urllib.request.urlopen(f"{address}/api/kernels?token={token}")):
+            stop = urllib.request.Request(f"{address}/api/kernels/{kernel['id']}?token={token}", method="DELETE")
+            urllib.request.urlopen(stop)
+    finally:
+        server.terminate()
+        server.wait(30)
+        log.close()
+
+
+def answers(address):
+    try:
+        return urllib.request.urlopen(address, timeout=5).status == 200
+    except OSError:
+        return False
+
+
+def test_python_and_the_reader_move_the_same_figure(lab, browser):  # noqa: F811
+    address, token = lab
+    page = browser.new_page(viewport={"width": 1280, "height": 1600})
+    page.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{address}/lab/tree/figures.ipynb?token={token}")
+    cells = page.locator(".jp-Notebook .jp-CodeCell")
+
+    def run(number):
+        cells.nth(number).locator(".cm-content").click()
+        page.keyboard.press("Control+Enter")
+
+    expect(cells.nth(len(NOTEBOOK) - 1)).to_be_attached()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    run(0)
+    run(1)
+    first, second = (cells.nth(i).locator(".explorable .live") for i in (0, 1))
+    expect(first.locator("[data-value=sum]")).to_have_text("4")
+    expect(second.locator("[data-value=result]")).to_have_text("4")
+    expect(cells.nth(1).locator(".caption")).to_have_text("Windows.")
+    assert not page.locator(".explorable .fallback").count(), "in a notebook the widget shows, and not the HTML beside it"
+
+    # From Python into the page.
+    run(2)
+    expect(first.get_by_text("row 2, column 1 of the map")).to_be_visible()
+    expect(first.locator("[data-value=sum]")).to_have_text("9")
+    expect(second.locator("[data-value=result]")).to_have_text("2.5")
+
+    # From the page into Python: by button, by arrow key, which JupyterLab must not take for its own, and by typing.
+    first.get_by_role("button", name="Back").click()
+    first.get_by_role("grid", name="activation map").locator("[tabindex='0']").focus()
+    page.keyboard.press("ArrowUp")
+    first.get_by_label("weight in row 0, column 0").fill("−1/2")
+    page.keyboard.press("Enter")
+    second.get_by_role("button", name="Shift to the right: more").click()
+    run(3)
+    # Shifted, the first window is 0, 1, 0, 4.
+    expect(cells.nth(3).locator(".jp-OutputArea-output")).to_have_text("PYTHON READS (1, 0) [[-0.5, 0], [0, 9]] 1 1.25")
+    first.get_by_label("Image", exact=True).select_option("digit 7")
+    run(4)
+    expect(cells.nth(4).locator(".jp-OutputArea-output")).to_have_text("SEVEN True")
+    assert not errors
+    page.close()

@@ -1,0 +1,69 @@
+"""Sphinx extension: the figures that the reader moves, in the pages that show them.
+
+``helpers/explorables`` holds each figure as one JavaScript file, written for notebooks. Here it becomes a classic script,
+since a page that is opened from disk may load nothing else, and each page gets the scripts of its own figures only.
+"""
+
+import base64
+import re
+import shutil
+from pathlib import Path
+
+from helpers import explorables
+from helpers.explorables import data
+from helpers.explorables.explorable import FOLDER
+
+FOUND = re.compile(r'data-explorable="(\w+)"')
+NEEDED = re.compile(r'data-needs="([\w ]+)"')
+PARTS = "((self.explorableParts ??= {{}}).{} ??= {{}}).{} = "
+
+
+def figure_script(figure):
+    """The JavaScript of a class as a classic script that leaves the figure in ``explorableParts.figures``."""
+    registered, count = re.subn("^export default ", PARTS.format("figures", figure.name), figure._esm, flags=re.MULTILINE)
+    if count != 1:
+        raise ValueError(f"{figure.name}.js must have one line that begins with 'export default', it has {count}")
+    return f"(() => {{\n{registered}}})();\n"
+
+
+def data_script(name):
+    """A block of bytes as a classic script that leaves it, in base64, in ``explorableParts.data``."""
+    return f'{PARTS.format("data", name)}"{base64.b64encode(data.read(name)).decode()}";\n'
+
+
+def write_files(folder):
+    """Write all scripts and the style sheet into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in explorables.__all__:
+        figure = getattr(explorables, name)
+        (folder / f"{figure.name}.js").write_text(figure_script(figure), encoding="utf-8")
+        for block in figure.needs:
+            (folder / f"data_{block}.js").write_text(data_script(block), encoding="utf-8")
+    for file in ("page.js", "explorable.css"):
+        shutil.copyfile(FOLDER / file, folder / file)
+
+
+def scripts_of(html):
+    """Names of the scripts that a page needs, in the order in which they have to run; none if it shows no figure."""
+    figures = sorted(set(FOUND.findall(html)))
+    blocks = sorted({block for needs in NEEDED.findall(html) for block in needs.split()})
+    names = [f"{name}.js" for name in figures] + [f"data_{block}.js" for block in blocks]
+    return [*names, "page.js"] if figures else []
+
+
+def write_into_book(app):
+    write_files(Path(app.outdir) / "_static" / "explorables")
+
+
+def add_to_page(app, pagename, templatename, context, doctree):
+    scripts = scripts_of(context.get("body", ""))
+    for script in scripts:
+        app.add_js_file(f"explorables/{script}", loading_method="defer")
+    if scripts:
+        app.add_css_file("explorables/explorable.css")
+
+
+def setup(app):
+    app.connect("builder-inited", write_into_book)
+    app.connect("html-page-context", add_to_page)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
