@@ -519,3 +519,11 @@ def test_a_kernel_that_dies_is_an_error_in_one_line(folder, capsys):
     path = save(folder / "a.ipynb", new_code_cell("import os; os._exit(1)"))
     assert clean_notebooks.main(["--execute", str(path)]) == 1
     assert "a.ipynb: Kernel died; left untouched\n" in capsys.readouterr().err
+
+
+def test_of_a_figure_that_readers_move_only_its_words_stay():
+    words = "Explorable: a kernel slides over an image."
+    data = {"text/plain": words, "text/html": "<figure></figure>", clean_notebooks.WIDGET: {"model_id": "1"}}
+    kept, removed = clean_notebooks.clean_outputs([nbformat.v4.new_output("display_data", data)])
+    assert [output.data for output in kept] == [{"text/plain": words}]
+    assert removed == [clean_notebooks.WIDGET, "text/html"]

@@ -151,7 +151,8 @@ def clean_outputs(outputs):
                 removed.append("a break in stdout")
                 continue
         elif output.output_type in ("display_data", "execute_result"):
-            if WIDGET in output.data:
+            # A figure that readers move stands for itself in words; any other widget is gone without its kernel.
+            if WIDGET in output.data and not output.data.get("text/plain", "").startswith("Explorable: "):
                 removed.append("a widget")
                 continue
             for mime_type in sorted(set(output.data) - KEPT_MIME_TYPES):

@@ -25,8 +25,6 @@ const OWN = "your own", OWN_KERNEL = "Your own weights: choose a cell of the ker
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const sizeOf = rows => `${rows.length}×${rows[0].length}`;
-const filled = (rows, columns, make) =>
-  Array.from({ length: rows }, (_, row) => Array.from({ length: columns }, (_, column) => make(row, column)));
 const turn = kernel => kernel.map(line => [...line].reverse()).reverse();
 const sumUnder = (image, kernel, row, column) => {
   let sum = 0;

@@ -192,6 +192,9 @@ const player = ({ count, at, go, delay = () => 600 }) => {
   return { element: element("div", { class: "buttons" }, ...buttons), stop, playing: () => timer !== undefined };
 };
 
+// Rows of numbers: make(row, column) gives each.
+const filled = (rows, columns, make) => Array.from({ length: rows }, (_, r) => Array.from({ length: columns }, (_, c) => make(r, c)));
+
 // Grids --------------------------------------------------------------------------------------------------------------
 
 // A matrix as cells with numbers, or as pixels when it is large. What it can do:

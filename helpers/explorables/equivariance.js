@@ -2,7 +2,6 @@
 const REACH = 8;
 const NOTHING = 1e-9;  // what floating-point numbers may differ by
 const SOBEL = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]];
-const filled = (rows, columns, make) => Array.from({ length: rows }, (_, r) => Array.from({ length: columns }, (_, c) => make(r, c)));
 const move = (map, down, right) => map.map((line, r) => line.map((_, c) => (map[r - down] || [])[c - right] ?? 0));
 const subtract = (one, other) => one.map((line, r) => line.map((value, c) => Math.abs(value - other[r][c])));
 const length = (map, [top, left, rows, columns]) => Math.hypot(...map.slice(top, top + rows).flatMap(line => line.slice(left, left + columns)));

@@ -3,7 +3,6 @@ const SMALL = [[1, 3, 2, 1], [4, 2, 0, 1], [0, 2, 5, 6], [2, 0, 7, 2]];
 const LINE = Array.from({ length: 4 }, () => [8, 0, 0, 0, 0, 0]);
 const SOBEL = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]];
 const NOTHING = 1e-9;  // what floating-point numbers may differ by
-const filled = (rows, columns, make) => Array.from({ length: rows }, (_, r) => Array.from({ length: columns }, (_, c) => make(r, c)));
 const size = rows => `${rows.length}×${rows[0].length}`;
 // As chapter 4 finds them: where the digit gets brighter to the right, and 0 elsewhere. In steps of 0.01.
 const edges = pixels => filled(26, 26, (row, column) => {
