@@ -28,12 +28,12 @@ MUTANTS = {
 
 
 def mutated(experiment, mutant):
-    """The notebook of the solution with one change."""
-    path = ROOT / "solutions" / f"{EXPERIMENTS[experiment].stem}.ipynb"
-    notebook, (old, new) = nbformat.read(path, as_version=4), mutant["replace"]
-    places = [cell for cell in notebook.cells if cell.cell_type == "code" and old in cell.source]
-    assert len(places) == 1 and places[0].source.count(old) == 1, f"{old!r} is not once in the solution"
-    places[0].source = places[0].source.replace(old, new)
+    """The notebook of the solution with one change, or one in two places."""
+    notebook = nbformat.read(ROOT / "solutions" / f"{EXPERIMENTS[experiment].stem}.ipynb", as_version=4)
+    for old, new in [mutant[key] for key in ("replace", "and") if key in mutant]:
+        places = [cell for cell in notebook.cells if cell.cell_type == "code" and old in cell.source]
+        assert len(places) == 1 and places[0].source.count(old) == 1, f"{old!r} is not once in the solution"
+        places[0].source = places[0].source.replace(old, new)
     return notebook
 
 

@@ -15,7 +15,9 @@ tape         a network's computation as a list that a second worker runs again
 structure    its layers, counted from that list
 watch        operators and training steps, as they happen
 stand_in     MNIST without the test images
+refusal      operators, modules and programs that must not run there
 judge        checks, points, one grade
+child        a submission of a class, graded in a process of its own
 folder       a class: one row for each submission, whatever happens
 report       the grade as text, JSON, CSV and HTML
 """

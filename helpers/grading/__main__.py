@@ -14,8 +14,12 @@ def main(arguments=None):
     Returns
     -------
     int
-        0 if grading worked, whatever the score; 2 for arguments that cannot be used; 130 after Ctrl-C.
+        0 if grading worked, whatever the score; 1 if the reports could not be written, say on a full disk; 2 for
+        arguments that cannot be used; 130 after Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name need not be text, nor a terminal know every sign
     parser = argparse.ArgumentParser(
         prog="python -m helpers.grading",
         description="Grade a notebook of a home experiment, or a folder of them (with --out).",
@@ -45,6 +49,8 @@ def main(arguments=None):
             parser.error("--json and --html are for one notebook; a folder gets them all under --out")
         if given.jobs < 1:
             parser.error("--jobs must be at least 1")
+        if Path(os.path.realpath(given.path)).is_relative_to(os.path.realpath(given.out)):
+            parser.error(f"{given.path} lies in {given.out}: the reports need a folder of their own, --out report/")
         level, reason = sandbox.best_level()
         if level != sandbox.FULL and not given.unsafe:
             parser.error(
@@ -52,9 +58,12 @@ def main(arguments=None):
                 "Install it, or, for code that you trust, add --unsafe"
             )
         try:
-            given.out.mkdir(parents=True, exist_ok=True)
+            (given.out / "submissions").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             parser.error(f"{given.out} cannot be made: {error.strerror}")
+        for place in (given.out, given.out / "submissions"):
+            if not os.access(place, os.W_OK):
+                parser.error(f"{place} cannot be written to")
         try:
             rows = folder.grade_all(
                 given.path, given.out, experiment, jobs=given.jobs, seed=given.seed, part=given.part
@@ -65,7 +74,15 @@ def main(arguments=None):
                 file=sys.stderr,
             )
             return 130
-        print(f"{len(rows)} submissions: {given.out / 'index.html'}, {given.out / 'grades.csv'}")
+        except OSError as error:
+            where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+            print(
+                f"Stopped. {where}{error.strerror}. What was graded before is kept: mend this, and the same command "
+                "goes on from there.",
+                file=sys.stderr,
+            )
+            return 1
+        print(f"{len(rows)} submission{'s' * (len(rows) != 1)}: {given.out / 'index.html'}, {given.out / 'grades.csv'}")
         return 0
 
     if not given.path.exists():

@@ -2,37 +2,44 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 import re
-import signal
 import time
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
-from helpers.grading import experiments, judge, report, sandbox
+from helpers.grading import child, judge, report, sandbox, submission
+
+REPORTS = ("submissions", "grades.csv", "index.html")  # what is written, beside what somebody else may keep there
 
 
-def find(folder):
+def find(folder, out=None):
     """List what was handed in: ``(name, path)`` for each notebook, and for each entry of the folder that holds none.
 
-    Links are listed and not followed. Hidden files and checkpoints are not listed.
+    Links are listed and not followed. Hidden files and checkpoints are not listed, nor the reports, where ``out`` lies
+    in the folder.
     """
+    folder = Path(os.path.realpath(folder))
+    reports = [Path(os.path.realpath(out)) / name for name in REPORTS] if out else []
     found = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name.startswith("."):
-            continue
         path = Path(entry.path)
+        if entry.name.startswith(".") or path in reports:
+            continue
         inside = []
         if entry.is_dir(follow_symlinks=False):
-            for parent, folders, files in os.walk(path):
-                folders[:] = sorted(name for name in folders if not name.startswith("."))
-                links = [name for name in folders if (Path(parent) / name).is_symlink()]
+            dark = []  # folders that cannot be read have a row, or nobody would know that something is missing
+            for parent, folders, files in os.walk(path, onerror=dark.append):
+                parent = Path(parent)
+                folders[:] = sorted(name for name in folders if name[0] != "." and parent / name not in reports)
+                links = [name for name in folders if (parent / name).is_symlink()]
                 inside += [
-                    Path(parent) / name for name in sorted(files) + links if name.endswith(".ipynb") and name[0] != "."
+                    parent / name for name in sorted(files) + links if name.endswith(".ipynb") and name[0] != "."
                 ]
+            inside += [Path(error.filename) for error in dark]
+            if not inside and any(each.is_relative_to(path) for each in reports):
+                continue
         found += [(each.relative_to(folder).as_posix(), each) for each in inside or [path]]
     return found
 
@@ -64,62 +71,45 @@ def grade_all(folder, out, experiment=None, *, jobs=1, seed=None, seconds=None, 
     results = out / "submissions"
     results.mkdir(parents=True, exist_ok=True)
     level = level or sandbox.best_level()[0]  # found out once, before there are many
-    settings = {"experiment": experiment, "seed": seed, "seconds": seconds, "level": level}
-    settings["threads"] = max(1, (os.cpu_count() or 1) // jobs)
+    settings = {"seed": seed, "seconds": seconds, "level": level, "threads": max(1, (os.cpu_count() or 1) // jobs)}
     made_with = [judge.versions(), experiment.name if experiment else None, seed, level]
     waiting, done = [], {}
-    inputs = [(name, path) for name, path in find(folder) if not path.resolve().is_relative_to(out.resolve())]
-    for name, path in inputs[part[0] - 1 :: part[1]]:
+    for name, path in find(folder, out)[part[0] - 1 :: part[1]]:
         stem = results / _file_name(name)
         fingerprint = hashlib.sha256(json.dumps([name, _checksum(path), made_with]).encode()).hexdigest()
-        earlier = _earlier(stem, fingerprint)
-        if earlier is None:
+        done[name] = _earlier(stem, fingerprint)
+        if done[name] is None:
             waiting.append((name, path, stem, fingerprint))
-        done[name] = earlier
     bar = tqdm(total=len(done), initial=len(done) - len(waiting), desc="grade", unit="submission")
-    context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
-    if context.get_start_method() == "spawn" and experiment:
-        settings["experiment"] = experiment.name  # its checks cannot be sent to a new process, its name can
     running = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 task = waiting.pop(0)
-                process = context.Process(target=_grade_one, args=(*task, settings))
-                process.start()
-                running[process] = task
-            finished = [process for process in running if not process.is_alive()]
-            for process in finished:
-                name, path, stem, fingerprint = running.pop(process)
-                done[name] = _earlier(stem, fingerprint) or _failed(name, experiment, process.exitcode)
+                running[child.Child(task[1], experiment, name=task[0], **settings)] = task
+            ended = [each for each in running if each.ended()]
+            for each in ended:
+                name, path, stem, fingerprint = running.pop(each)
+                grade, why = each.result()
+                if grade is None:
+                    # What the grader failed on is tried again by the next run.
+                    grade, fingerprint = _failed(name, path, experiment, why), None
+                grade |= {"page": f"submissions/{stem.name}.html"}
+                report.write_page(f"{stem}.html", grade)
+                report.write_json(f"{stem}.json", {"fingerprint": fingerprint, "grade": grade})
+                done[name] = grade
                 bar.update()
-            if not finished:
+            if not ended:
                 time.sleep(0.05)
     finally:
-        for process in running:
-            process.terminate()
-        for process, (name, _, stem, fingerprint) in running.items():
-            process.join(10)
-            done[name] = _earlier(stem, fingerprint)  # it may have been ready just then
+        for each in running:
+            each.stop()
         bar.close()
         # After an interruption too: what is graded so far is in the table.
-        rows = [grade for _, grade in sorted(done.items()) if grade is not None]
+        rows = [done[name] for name in sorted(done, key=lambda name: (name.casefold(), name)) if done[name]]
         report.write_table(out / "grades.csv", rows)
         report.write_index(out / "index.html", rows, Path(folder).resolve().name)
     return rows
-
-
-def _grade_one(name, path, stem, fingerprint, settings):
-    # Runs in a process of its own. Being terminated is an exit like any other, so that the worker is stopped with it.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(1))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches everybody at the terminal; the parent decides
-    torch.set_num_threads(1)
-    if isinstance(settings["experiment"], str):
-        settings = settings | {"experiment": experiments.load(settings["experiment"])}
-    grade = judge.grade(path, name=name, **settings).as_dict()
-    grade |= {"page": f"submissions/{stem.name}.html"}
-    report.write_page(f"{stem}.html", grade)
-    report.write_json(f"{stem}.json", {"fingerprint": fingerprint, "grade": grade})
 
 
 def _earlier(stem, fingerprint):
@@ -130,23 +120,28 @@ def _earlier(stem, fingerprint):
         return None
 
 
-def _failed(name, experiment, status):
+def _failed(name, path, experiment, why):
     grade = judge.Grade(name, versions=judge.versions())
-    grade.problem = (
-        f"The grader itself ended while it looked at this (status {status}). Nothing can be said about the answer."
-    )
+    if experiment := experiment or judge.identify(path, set()):
+        judge.use(grade, experiment)
+    grade.problem = f"The grader itself {why} while it looked at this. Nothing can be said about the answer."
     grade.flags.append("The grader failed on this one: a person has to grade it.")
-    return grade.as_dict() | {"page": "", "experiment": experiment.name if experiment else ""}
+    return grade.as_dict()
 
 
 def _file_name(name):
     # Readable, valid everywhere, and different for different names.
     readable = re.sub(r"[^A-Za-z0-9_.-]+", "_", name)[:80]
-    return f"{readable}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    return f"{readable}-{hashlib.sha256(name.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
 
 
 def _checksum(path):
-    if path.is_symlink() or not path.is_file():
+    try:
+        if path.is_symlink() or not path.is_file():
+            return None
+        if (size := path.stat().st_size) > submission.LARGEST_FILE:
+            return size  # it will not be read
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:  # whoever reads it will say why it cannot be read
         return None
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,6 +4,7 @@ import fnmatch
 import hashlib
 import os
 import platform
+import re
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 
 from helpers.grading import experiments, remote, rules, sandbox, selection, submission
-from helpers.grading.experiments import Result, Wrong
+from helpers.grading.experiments import Missing, Result, Wrong
 
 FOLDER = Path(__file__).parent
 
@@ -21,7 +22,8 @@ FOLDER = Path(__file__).parent
 class CheckGrade:
     """What one check gave: points of ``maximum``, and ``held`` points that wait for a person.
 
-    ``passed`` says whether all was right, which for an optional check of 0 points the points cannot say.
+    ``passed`` says whether all was right, which for an optional check of 0 points the points cannot say; ``unfinished``,
+    that the answer was not written yet.
     """
 
     name: str
@@ -29,6 +31,7 @@ class CheckGrade:
     points: float = 0.0
     held: float = 0.0
     passed: bool = False
+    unfinished: bool = False
     message: str = ""
     hint: str = ""
     seconds: float = 0.0
@@ -94,7 +97,7 @@ class Grade:
             "seconds": round(self.seconds, 2), "versions": self.versions, "flags": self.flags, "notes": self.notes,
             "checks": [
                 {"name": check.name, "points": check.points, "max": check.maximum, "held": check.held,
-                 "passed": check.passed, "message": check.message, "hint": check.hint,
+                 "passed": check.passed, "unfinished": check.unfinished, "message": check.message, "hint": check.hint,
                  "seconds": round(check.seconds, 2)}
                 for check in self.checks
             ],
@@ -161,14 +164,16 @@ def grade(path, experiment=None, *, seed=None, level=None, seconds=None, threads
     grade = Grade(name or Path(path).name, seed=secrets.randbits(48) if seed is None else seed, versions=versions())
     grade.isolation, grade.isolation_reason = level, reason if level != sandbox.FULL else ""
     if experiment is not None:
-        _use(grade, experiment)
+        use(grade, experiment)
     try:
         handed_in = submission.read(path)
+        every, broken = selection.statements(handed_in)
     except submission.Unreadable as error:
         grade.problem = str(error)
+        if experiment is None and (experiment := identify(path, set())):
+            use(grade, experiment)
         return grade
     grade.checksum, grade.notes = handed_in.checksum, list(handed_in.notices)
-    every, broken = selection.statements(handed_in)
     grade.notes += [f"Cell {number} is not Python: {what}." for number, what in broken.items()]
     if experiment is None:
         experiment = identify(path, {bound for statement in every for bound in statement.binds})
@@ -177,7 +182,7 @@ def grade(path, experiment=None, *, seed=None, level=None, seconds=None, threads
                 "It cannot be told which experiment this is: it defines none of the names that are asked for."
             )
             return grade
-        _use(grade, experiment)
+        use(grade, experiment)
 
     chosen = selection.select(every, experiment.names)
     grade.notes += [
@@ -188,14 +193,21 @@ def grade(path, experiment=None, *, seed=None, level=None, seconds=None, threads
     sources = {cell.number: cell.source for cell in handed_in.cells}
     budget = experiment.seconds if seconds is None else seconds
     cells, threads = _cells(chosen.statements, sources), threads or os.cpu_count() or 1
-    with remote.Worker(cells, experiment.names, level=level, seconds=budget, threads=threads) as worker:
+    with remote.Worker(
+        cells, experiment.names, level=level, seconds=budget, threads=threads,
+        forbidden=experiment.forbidden, forbidden_operators=experiment.forbidden_operators,
+    ) as worker:  # fmt: skip
         for check, result in zip(experiment.checks, grade.checks, strict=True):
             needed = selection.select(every, check.needs or experiment.names).statements
             worker.fallback = _cells(needed, sources)
             findings = rules.look(
                 needed, experiment.forbidden, experiment.allowed_imports, watched=bool(experiment.forbidden_operators)
             )
-            _run(experiment, check, result, worker, findings, grade)
+            unused = set(check.uses).difference(*(statement.uses for statement in needed))
+            _run(experiment, check, result, worker, findings, grade, unused)
+            if not result.passed:
+                _trace(experiment, check, grade, needed)
+            _name_the_broken_cell(result, broken, sources)
         grade.notes += worker.notes
     grade.flags = list(dict.fromkeys(grade.flags))
     grade.printed = worker.printed[:4000].decode("utf-8", "replace")
@@ -212,12 +224,13 @@ def _cells(statements, sources):
     ]
 
 
-def _use(grade, experiment):
+def use(grade, experiment):
+    """Give a grade the title and the checks of an experiment, all still without points."""
     grade.experiment, grade.title = experiment.name, experiment.title
     grade.checks = [CheckGrade(check.name, check.points) for check in experiment.checks]
 
 
-def _run(experiment, check, result, worker, findings, grade):
+def _run(experiment, check, result, worker, findings, grade, unused):
     forbidden = [finding for finding in findings if finding.kind == "forbidden"]
     suspect = [finding for finding in findings if finding.kind == "suspect"]
     if forbidden:
@@ -233,6 +246,11 @@ def _run(experiment, check, result, worker, findings, grade):
         found = check.run(worker, draw) or Result(1.0)
     except Wrong as wrong:
         found = Result(0.0, wrong.message, wrong.hint)
+        if getattr(wrong, "kind", "") == "NotImplementedError":
+            result.unfinished = True
+            found = Result(0.0, f"Not filled in yet{f' ({wrong.place})' if wrong.place else ''}.")
+        elif isinstance(wrong, Missing) and not check.points:
+            result.unfinished = True
     except Exception as error:  # noqa: BLE001 - an answer of a kind that the check did not think of
         found = Result(
             0.0, f"The answer is not of the kind that was expected ({type(error).__name__}: {str(error)[:300]})."
@@ -251,6 +269,10 @@ def _run(experiment, check, result, worker, findings, grade):
         points, result.passed = 0.0, False
         result.message = f"Not counted: while it ran, torch's own operator {ran[0]} was at work."
         result.hint = "This is to be your own code: write it with indexing, arithmetic and matrix products."
+    elif unused and points:
+        points, result.passed = 0.0, False
+        result.message = f"Not counted: {check.needs[0]} does not use your {min(unused)}."
+        result.hint = "Build it of your own answers."
     grade.flags += [f"{check.name}: {flag}" for flag in found.flags]
     if suspect and points:
         places = "; ".join(dict.fromkeys(f"{finding.what} ({finding.place})" for finding in suspect[:5]))
@@ -263,3 +285,27 @@ def _run(experiment, check, result, worker, findings, grade):
         result.held, points, result.passed = points, 0.0, False
         grade.flags.append(f"{check.name}: held back until a person has looked. {found.message}".strip())
     result.points = points
+
+
+def _trace(experiment, check, grade, needed):
+    # Where this answer calls one that an earlier check found wrong, that one is the place to begin.
+    result = grade.checks[experiment.checks.index(check)]
+    used = {name for statement in needed for name in statement.binds} - set(check.needs)
+    for other, earlier in zip(experiment.checks, grade.checks, strict=True):
+        if earlier is result:
+            return
+        if other.needs and used.issuperset(other.needs) and not (earlier.passed or earlier.held):
+            verb = "fill in" if earlier.unfinished else "mend"
+            then = f" Then: {result.hint}" if result.hint else ""
+            result.hint = f"This calls {other.needs[0]}: first {verb} “{other.name}”.{then}"
+            return
+
+
+def _name_the_broken_cell(result, broken, sources):
+    # What is missing may stand in a cell that is not Python, where it cannot be found.
+    missing = re.search(r"does not define (\w+)|NameError: name '(\w+)' is not defined", result.message)
+    name = missing and (missing[1] or missing[2])
+    for number, what in broken.items():
+        if name and re.search(rf"^\s*(def|class)\s+{name}\b|^{name}\s*=", sources[number], re.MULTILINE):
+            result.message, result.hint = f"{name} is missing, because cell {number} is not Python: {what}.", ""
+            result.unfinished = False

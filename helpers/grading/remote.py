@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from helpers.grading.experiments import Missing, Raised, Stopped, Wrong
+from helpers.grading.experiments import Missing, Raised, Stopped, TooSlow, Wrong
 from helpers.grading.line import GRACE, Line
 
 MOST_STARTS = 20
@@ -24,7 +24,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class Step:
-    """One backward pass of a training; see :class:`helpers.grading.watch.TrainingWatch`."""
+    """One backward pass of a training; see :func:`helpers.grading.watch.training`."""
 
     batch: int
     training: bool
@@ -56,10 +56,13 @@ class Worker:
     seconds : float
         The time for everything, from now.
     threads : int
+    forbidden, forbidden_operators : tuple of str
+        As in :class:`helpers.grading.experiments.Experiment`.
     """
 
-    def __init__(self, cells, names, *, level, seconds, threads=1):
+    def __init__(self, cells, names, *, level, seconds, threads=1, forbidden=(), forbidden_operators=()):
         self.names, self.level, self.threads = tuple(names), level, threads
+        self._refused = {"names": forbidden, "operators": forbidden_operators}
         self.notes, self.loaded, self.operators, self.printed, self.printed_bytes = [], [], {}, b"", 0
         self.fallback, self._careful = cells, False
         self._cells, self._deadline, self._line = cells, time.monotonic() + seconds, None
@@ -86,21 +89,23 @@ class Worker:
 
         Raises
         ------
-        Missing, Raised, Stopped
-            All of them :class:`helpers.grading.experiments.Wrong`.
+        Missing, Raised, Stopped, Wrong
+            The last also where the function writes into a tensor that it was given.
         """
         self._need(name)
         return self._ask("call", seconds, name=name, arguments=arguments, settings=settings)
 
-    def build(self, name, *arguments, seed=None, state=None, seconds=10, **settings):
+    def build(self, name, *arguments, seed=None, state=None, example=None, seconds=10, **settings):
         """Make a network of a class of the notebook, with these weights if any are given.
+
+        ``example`` is a batch of inputs, from which lazy layers learn their sizes.
 
         Returns
         -------
         Network
         """
         self._need(name)
-        given = {"arguments": arguments, "settings": settings, "seed": seed, "state": state}
+        given = {"arguments": arguments, "settings": settings, "seed": seed, "state": state, "example": example}
         handle = self._ask("build", seconds, name=name, **given)
         if not isinstance(handle, int):
             raise Stopped("Your program's process answered something else than it was asked.")
@@ -146,6 +151,7 @@ class Worker:
         self._line = Line(self.level, self.threads, left, min(START, left), handle)
         try:
             mnist = any("mnist" in source for _, source, _ in self._loaded)
+            self._ask("refuse", 30, **self._refused)
             errors = self._ask("load", 30, cells=self._loaded, mnist=mnist)
             defined = self._ask("defined", 10, names=list(self.names))
         except Wrong as wrong:
@@ -153,15 +159,19 @@ class Worker:
             if not self._careful and self.fallback != self._cells:
                 self._careful = True
                 return self._ready()
-            raise Stopped(f"While your notebook was loaded: {wrong.message}", wrong.hint) from None
+            hint = "Does a cell that an answer needs (for a value that it uses) train, or wait for something?"
+            raise Stopped(
+                f"While your notebook was loaded: {wrong.message}", hint if isinstance(wrong, TooSlow) else wrong.hint
+            ) from None
         self._defined = tuple(name for name in defined if isinstance(name, str)) if isinstance(defined, list) else ()
         if self._starts == 1 and isinstance(errors, list):
             for error in errors[:20]:
                 kind, text, place = (str(part)[:600] for part in error)
-                self.notes.append(f"{place or 'A cell'} raised {kind}: {text}")
+                happened = "took too long while the notebook was loaded" if kind == "TimeIsUp" else f"raised {kind}: {text}"
+                self.notes.append(f"{place or 'A cell'} {happened}")
 
     def _ask(self, do, seconds, /, **given):
-        if do not in ("load", "defined"):
+        if do not in ("refuse", "load", "defined"):
             self._ready()
         allowed = min(seconds, self.seconds_left)
         if allowed <= 0:
@@ -180,8 +190,15 @@ class Worker:
             kind, text, place = answer["error"]
             if kind == "TimeIsUp":
                 self._stop_line()  # whatever was interrupted may be half done: an import, a lock
-                raise Stopped(
-                    f"It took longer than {allowed:.0f} seconds and was stopped.", "Is there a loop that never ends?"
+                raise TooSlow(
+                    f"It took longer than {allowed:.0f} seconds and was stopped.",
+                    "Is there a loop that never ends, or one over every single pixel?",
+                )
+            if kind == "ArgumentChanged":
+                raise Wrong(
+                    "Your function changes the tensors that it is given.",
+                    "a *= b, a += b and a[...] = b write into a, which belongs to whoever called: write a * b, "
+                    "which makes a new tensor, or change a.clone().",
                 )
             raise Raised(kind, text, place)
         self._last_seconds = time.monotonic() - started
@@ -197,6 +214,10 @@ class Referee(Worker):
         if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[0], torch.Tensor):
             raise Stopped("The record of the network does not run.")
         return answer
+
+    def ask_to_respond(self, recorded, images, questions, seconds):
+        """Give what :func:`helpers.grading.tape.respond` answers to each question."""
+        return self._ask("respond", seconds, recorded=recorded, images=images, questions=questions)
 
 
 class Network:
@@ -268,6 +289,11 @@ class Network:
             found = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
             raise Wrong(f"The network gives {found} for {len(images)} images: one row of scores for each was expected.")
         return scores
+
+    def operators(self, example, seconds=20):
+        """The names of the operators of one pass, in their order; its own word, which nobody checks."""
+        recorded = self._ask("record", seconds, dict, example=example)
+        return [str(step[0]).split(".")[1].removesuffix("_") for step in recorded["steps"]]
 
     def structure(self, example, seconds=20):
         """What layers it has, as one pass shows; see :func:`helpers.grading.structure.read`."""

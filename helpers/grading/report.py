@@ -1,8 +1,10 @@
 """A grade for people and programs: text for the terminal, JSON, CSV for a class, and HTML that needs no network."""
 
+import contextlib
 import csv
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -18,7 +20,30 @@ def number(value):
     return f"{value:g}"
 
 
-PAGES.filters["number"] = number
+def mark(check):
+    """How a check went: a class for its colour, and a sign."""
+    if check["passed"]:
+        return "full", "✓"
+    if check["unfinished"]:
+        return "open", "–"
+    # What gives no points costs none: no alarm.
+    return ("open", "✗") if not check["max"] else ("part", "~") if check["points"] else ("none", "✗")
+
+
+def points(check, between):
+    """The points of a check, as in 8/10; "optional" where there are none to have."""
+    return f"{number(check['points'])}{between}{number(check['max'])}" if check["max"] else "optional"
+
+
+def cells(grade):
+    """What the numbers of cells mean, if there are any."""
+    said = [part for check in grade["checks"] for part in (check["message"], check["hint"])] + grade["notes"]
+    if not any(re.search(r"[Cc]ell \d", part) for part in said):
+        return ""
+    return "Cells are counted from the top, code cells only. Jupyter's [5] beside a cell says something else: it ran as the fifth."
+
+
+PAGES.filters |= {"number": number, "mark": mark, "points": points, "cells": cells}
 
 
 def text(grade):
@@ -28,16 +53,14 @@ def text(grade):
         lines.append(grade["problem"])
     width = max((len(check["name"]) for check in grade["checks"]), default=0)
     for check in grade["checks"]:
-        mark = "✓" if check["passed"] else "✗" if not check["points"] else "~"
-        points = f"{number(check['points'])}/{number(check['max'])}"
-        lines.append(f"  {mark} {check['name']:<{width}}  {points:>8}  {check['message']}".rstrip())
+        lines.append(f"  {mark(check)[1]} {check['name']:<{width}}  {points(check, '/'):>8}  {check['message']}".rstrip())
         if check["hint"] and not check["passed"]:
             lines.append(f"{'':{width + 16}}→ {check['hint']}")
     lines.append(f"Score: {number(grade['score'])} of {number(grade['max'])}")
     if grade["held"]:
         lines.append(f"Held back until a person has looked: {number(grade['held'])}")
     lines += [f"Look at this: {flag}" for flag in grade["flags"]]
-    lines += [f"Note: {note}" for note in grade["notes"]]
+    lines += [f"Note: {note}" for note in [*grade["notes"], cells(grade)] if note]
     reason = f" ({grade['isolation_reason']})" if grade["isolation_reason"] else ""
     lines.append(f"Isolation: {grade['isolation']}{reason}. Seed {grade['seed']}, {grade['seconds']:.0f} s.")
     return "\n".join(lines)
@@ -55,12 +78,13 @@ def write_page(path, grade):
 
 def write_index(path, rows, title):
     """Write the page of a class: ``rows`` are grades with ``page``, the address of each one's own page."""
-    _write(path, PAGES.get_template("index.html").render(rows=rows, title=title))
+    to_see = [row for row in rows if row["problem"] or row["flags"] or row["held"]]
+    _write(path, PAGES.get_template("index.html").render(rows=rows, to_see=to_see, title=title))
 
 
 def write_table(path, rows):
     """Write ``grades.csv``: a row for each submission."""
-    with tempfile.NamedTemporaryFile("w", dir=Path(path).parent, newline="", encoding="utf-8", delete=False) as file:
+    with _replacing(path, newline="") as file:
         table = csv.writer(file)
         table.writerow(
             ["submission", "experiment", "score", "max", "held", "flags", "problem", "isolation", "seed", "page"]
@@ -68,18 +92,36 @@ def write_table(path, rows):
         for row in rows:
             cells = [row["file"], row["experiment"], number(row["score"]), number(row["max"]), number(row["held"])]
             cells += [len(row["flags"]), row["problem"], row["isolation"], row["seed"], row["page"]]
-            # A text that begins like a formula would be run by a spreadsheet.
-            table.writerow(
-                [f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell for cell in cells]
-            )
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+            table.writerow([_plain(cell) if isinstance(cell, str) else cell for cell in cells])
+
+
+def _plain(cell):
+    # A text that begins like a formula would be run by a spreadsheet, and where it splits rows at semicolons or tabs,
+    # a text can begin in the middle of ours.
+    return re.sub(r"""(^|[;\t\r\n])([\s"]*)(?=[=+@＝＋＠－-])""", r"\1\2'", cell)
 
 
 def _write(path, content):
-    path = Path(path)
-    # Lone surrogates, which JSON of strangers can hold, are no UTF-8.
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", errors="replace", delete=False) as file:
+    with _replacing(path) as file:
         file.write(content)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+
+
+@contextlib.contextmanager
+def _replacing(path, **how):
+    # A file that takes its place when it is whole, and leaves nothing behind when it cannot be: the disk may be full.
+    path, unfinished = Path(path), None
+    try:
+        # Lone surrogates, which names of files and JSON of strangers can hold, are no UTF-8.
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, encoding="utf-8", errors="backslashreplace", delete=False, **how
+        ) as file:
+            unfinished = file.name
+            yield file
+        os.chmod(unfinished, 0o644)
+        os.replace(unfinished, path)
+    except BaseException as error:
+        if unfinished:
+            Path(unfinished).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise

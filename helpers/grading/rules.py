@@ -12,6 +12,8 @@ the operators that really ran. Its limits are in grading.md.
 import ast
 import fnmatch
 import re
+import sys
+from collections import ChainMap, Counter, defaultdict
 from dataclasses import dataclass
 
 # Modules with which a program changes or inspects the running interpreter instead of computing.
@@ -30,7 +32,14 @@ UNWATCHED = (
     "torch.compile", "torch.export", "torch.fx", "torch.distributed", "torch.futures", "torch.nn.parallel",
     "torch.nn.DataParallel", "operator.attrgetter", "operator.methodcaller", "numba", "cython", "triton", "ctypes",
 )  # fmt: skip
-HARMLESS_PRIVATE = {"_pair", "_single", "_triple", "_ntuple"}
+HARMLESS_PRIVATE = {
+    "_pair", "_single", "_triple", "_ntuple", "_calculate_fan_in_and_fan_out", "_size_1_t", "_size_2_t", "_size_3_t",
+    "_size_any_t", "_LRScheduler", "_Loss", "_Reduction", "_NormBase", "_BatchNorm", "_WeightedLoss",
+}  # fmt: skip
+# Of modules that are suspect otherwise.
+HARMLESS = {"gc.collect", "gc.disable", "gc.enable", "gc.freeze", "gc.isenabled", "multiprocessing.cpu_count"}
+# These give the children of a torch.nn.Module by name.
+NAMED = {"named_children", "named_modules", "named_parameters", "named_buffers"}
 SUSPECT_CALLS = {"exec", "eval", "compile", "__import__", "globals", "vars", "breakpoint", "__builtins__", "__loader__"}
 SUSPECT_ATTRIBUTES = {
     "__globals__", "__code__", "__builtins__", "__subclasses__", "__bases__", "__mro__", "__base__", "__closure__",
@@ -45,12 +54,15 @@ SUSPECT_PATHS = (
 )  # fmt: skip
 # Settings that programs rightly change on a module, and constants that everybody may change.
 SETTABLE = ("torch.backends.*", "matplotlib.*", "os.environ*", "sys.path*", "warnings.*", "numpy.random*", "sys.std*")
+# What is written down in the code of an answer. More than this is data, such as the weights of a trained network.
+MOST_CHARACTERS = 20_000
+MOST_NUMBERS = 2_000
 DYNAMIC = {"getattr", "hasattr", "setattr", "delattr"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One place in the code: ``kind`` is "forbidden" or "suspect", ``what`` the name, ``place`` the cell and line."""
+    """One place in the code: ``kind`` is "forbidden" or "suspect", ``what`` the name, ``place`` where."""
 
     kind: str
     what: str
@@ -72,29 +84,74 @@ def look(statements, forbidden=(), allowed_imports=(), watched=False):
     -------
     list of Finding
     """
-    aliases, stars = _aliases(statements)
-    for statement in statements:
-        # The last one to bind a name has it: a function of one's own after an import of the same name.
-        if isinstance(statement.tree, (ast.FunctionDef, ast.ClassDef)):
-            aliases.pop(statement.tree.name, None)
-        elif isinstance(statement.tree, (ast.Import, ast.ImportFrom)):
-            aliases |= _aliases([statement])[0]
-    own = {name for statement in statements for name in statement.binds} - set(aliases)
-    found = []
-    for statement in statements:
-        looker = _Looker(statement, aliases, stars, own, forbidden, allowed_imports, watched, found)
-        looker.visit(statement.tree)
-    return list(dict.fromkeys(found))
-
-
-def _aliases(statements):
-    # What names stand for which part of a package, followed through imports and plain assignments (f = torch.nn).
-    aliases, stars = {}, []
+    scopes, outer, stars = _scopes(statements)
+    own = {name for statement in statements for name in statement.binds} - set(outer)
     nodes = [node for statement in statements for node in ast.walk(statement.tree)]
+    loaded = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    # Where a program has a named_children of its own, its names may be anything.
+    renamed = {getattr(node, "name", None) or getattr(node, "arg", None) for node in nodes} & NAMED or {
+        node.attr for node in nodes if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load)
+    } & NAMED
+    renamed |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)} & NAMED
+    found, verdicts, starred = [], {}, _starred(stars, forbidden)
+    for statement, aliases in zip(statements, scopes, strict=True):
+        looker = _Looker(statement, aliases, starred, own, forbidden, allowed_imports, watched, found)
+        looker.loaded, looker.verdicts, looker.named = loaded, verdicts, set() if renamed else _named(statement.tree)
+        looker.visit(statement.tree)
+    return list(dict.fromkeys(found)) + _data(statements)
+
+
+def _data(statements):
+    # The sum over all statements, and the place of the one with the most.
+    characters, numbers = {}, {}
+    for statement in statements:
+        values = [node.value for node in ast.walk(statement.tree) if isinstance(node, ast.Constant)]
+        characters[statement] = sum(len(value) for value in values if isinstance(value, (str, bytes)))
+        characters[statement] += sum(value.bit_length() // 4 for value in values if isinstance(value, int))
+        numbers[statement] = sum(isinstance(value, (int, float, complex)) for value in values)
+    found = []
+    for counts, most, what in ((characters, MOST_CHARACTERS, "characters of text"), (numbers, MOST_NUMBERS, "numbers")):
+        if sum(counts.values()) > most:
+            largest = max(counts, key=counts.get)
+            place = f"cell {largest.cell}, line {largest.tree.lineno}"
+            found.append(Finding("suspect", f"{sum(counts.values()):,} {what} written into the code", place))
+    return found
+
+
+def _scopes(statements):
+    # For each statement, what the names in it stand for; what the notebook's own names stand for; star imports.
+    outer, stars = {}, []
+    for _ in range(2):  # a name may be used above the cell that gives it a meaning
+        scopes = []
+        for statement in statements:
+            around = {name: outer[name] for name in statement.uses if name in outer}
+            inside, more = _aliases(statement.tree, around)
+            stars += more
+            scopes.append(around | inside)
+            imports = isinstance(statement.tree, (ast.Import, ast.ImportFrom))
+            # The last one to bind a name has it: a function of one's own after an import of the same name.
+            if isinstance(statement.tree, (ast.FunctionDef, ast.ClassDef)):
+                outer.pop(statement.tree.name, None)
+            for name in statement.binds & inside.keys():
+                outer[name] = inside[name] if imports else outer.get(name, inside[name])
+    for position, statement in enumerate(statements):
+        # A function runs when all names have their last meaning.
+        if isinstance(statement.tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            around = {name: outer[name] for name in statement.uses if name in outer}
+            scopes[position] = around | _aliases(statement.tree, around)[0]
+    return scopes, outer, list(dict.fromkeys(stars))
+
+
+def _aliases(tree, around):
+    # What names bound in a statement stand for which part of a package, followed through imports and plain assignments
+    # (f = torch.nn). A name that is local to a function means nothing elsewhere.
+    found, stars = {}, []
+    aliases = ChainMap(found, around)
+    nodes = list(ast.walk(tree))
     for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                aliases[alias.asname or alias.name.split(".")[0]] = (
+                found[alias.asname or alias.name.split(".")[0]] = (
                     alias.name if alias.asname else alias.name.split(".")[0]
                 )
         elif isinstance(node, ast.ImportFrom):
@@ -102,7 +159,7 @@ def _aliases(statements):
                 if alias.name == "*":
                     stars.append(node.module or "")
                 else:
-                    aliases[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}"
+                    found[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}"
     for _ in range(3):  # an alias of an alias of an alias
         for node in nodes:
             if isinstance(node, ast.Assign):
@@ -113,9 +170,36 @@ def _aliases(statements):
                 continue
             for target, value in pairs:
                 path = _path(value, aliases)
-                if isinstance(target, ast.Name) and path and target.id not in aliases:
-                    aliases[target.id] = path
-    return aliases, stars
+                if isinstance(target, ast.Name) and path and target.id not in found:
+                    found[target.id] = path
+    return found, stars
+
+
+def _named(tree):
+    # Pairs of names (model, name) of loops: for name, child in model.named_children().
+    pairs = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.For, ast.comprehension)) and isinstance(node.iter, ast.Call):
+            called, target = node.iter.func, node.target
+            target = target.elts[0] if isinstance(target, ast.Tuple) and target.elts else target
+            if isinstance(called, ast.Attribute) and called.attr in NAMED and isinstance(target, ast.Name):
+                pairs.add((ast.unparse(called.value), target.id))
+    bound = Counter(
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+    )
+    return {(model, name) for model, name in pairs if bound[name] == 1}
+
+
+def _starred(stars, forbidden):
+    # The paths that a name may have by star imports. A module that is not loaded here may hold whatever is forbidden.
+    paths = defaultdict(list)
+    for module in stars:
+        names = dir(sys.modules[module]) if module in sys.modules else [
+            pattern.removeprefix(f"{module}.") for pattern in forbidden if pattern.startswith(f"{module}.")
+        ]  # fmt: skip
+        for name in names:
+            paths[name].append(f"{module}.{name}")
+    return paths
 
 
 def _path(node, aliases):
@@ -161,14 +245,25 @@ def _begins_plainly(node):
 class _Looker(ast.NodeVisitor):
     def __init__(self, statement, aliases, stars, own, forbidden, allowed_imports, watched, found):
         self.cell, self.globals = statement.cell, statement.uses
+        self.function = f", in {statement.tree.name}" if hasattr(statement.tree, "name") else ""
         self.aliases, self.stars, self.own = aliases, stars, own
         self.forbidden, self.allowed_imports, self.found = forbidden, allowed_imports, found
         self.watched, self.called = watched, set()
 
     def note(self, kind, what, node):
-        self.found.append(Finding(kind, what, f"cell {self.cell}, line {node.lineno}"))
+        self.found.append(Finding(kind, what, f"cell {self.cell}, line {node.lineno}{self.function}"))
 
     def check_path(self, path, node):
+        if path not in self.verdicts:
+            before = len(self.found)
+            self.judge_path(path, node)
+            self.verdicts[path] = self.found[before].kind if len(self.found) > before else None
+        elif self.verdicts[path]:
+            self.note(self.verdicts[path], path, node)
+
+    def judge_path(self, path, node):
+        if path in HARMLESS:
+            return
         matches = lambda pattern: fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(path, pattern + ".*")
         if any(matches(pattern) for pattern in self.forbidden):
             self.note("forbidden", path, node)
@@ -179,20 +274,28 @@ class _Looker(ast.NodeVisitor):
         elif self.watched and (any(matches(name) for name in UNWATCHED) or self.is_private(path)):
             self.note("suspect", path, node)
 
+    def leads_somewhere(self, base):
+        patterns = (*self.forbidden, *SUSPECT_PATHS, *SUSPECT_MODULES, *(UNWATCHED if self.watched else ()))
+        return any(f"{base}.".startswith(f"{pattern}.") or pattern.startswith(f"{base}.") for pattern in patterns)
+
     @staticmethod
     def is_private(path):
         parts = path.split(".")
         return parts[0] == "torch" and any(re.match(r"_(?!_)", part) and part not in HARMLESS_PRIVATE for part in parts)
 
-    def imported(self, module, node):
-        self.check_path(module, node)
+    def imported(self, module, node, given=None):
+        # ``given`` is what the statement gives a name to: of "import torch.utils.data", torch.
+        if (given or module) not in {path.split(".")[0] for path in HARMLESS}:  # of these, each use is looked up
+            self.check_path(given or module, node)
         package = module.split(".")[0]
         if self.allowed_imports and package not in {name.split(".")[0] for name in self.allowed_imports}:
             self.note("forbidden", f"import {module}", node)
 
     def visit_Import(self, node):
         for alias in node.names:
-            self.imported(alias.name, node)
+            name = alias.asname or alias.name.split(".")[0]
+            if name in self.loaded:
+                self.imported(alias.name, node, alias.name if alias.asname else name)
 
     def visit_ImportFrom(self, node):
         # The names are looked up where they are used: one line often imports more than is needed.
@@ -200,15 +303,23 @@ class _Looker(ast.NodeVisitor):
 
     def visit_Name(self, node):
         if isinstance(node.ctx, ast.Load):
-            if node.id in DYNAMIC & self.globals - self.own - {"hasattr"} and node not in self.called:
+            builtin = node.id in self.globals and node.id not in self.own
+            if builtin and node.id in DYNAMIC - {"hasattr"} and node not in self.called:
                 self.note("suspect", f"{node.id} handed on", node)
-            if node.id in SUSPECT_CALLS & self.globals - self.own:
+            if builtin and node.id in SUSPECT_CALLS:
                 self.note("suspect", node.id, node)
             if path := self.aliases.get(node.id):
                 self.check_path(path, node)
-            elif node.id not in self.own:
-                for module in self.stars:
-                    self.check_path(f"{module}.{node.id}", node)
+            elif builtin:
+                for path in self.stars.get(node.id, ()):
+                    self.check_path(path, node)
+
+    def visit_Compare(self, node):
+        asks = all(isinstance(each, (ast.In, ast.NotIn)) for each in node.ops)
+        for part in (node.left, *node.comparators):
+            # "google.colab" in sys.modules: whether something is there, no more.
+            if not (asks and part is not node.left and _path(part, self.aliases) == "sys.modules"):
+                self.visit(part)
 
     def visit_Attribute(self, node):
         path = _path(node, self.aliases)
@@ -240,11 +351,15 @@ class _Looker(ast.NodeVisitor):
             if name in ("setattr", "delattr") and base:
                 self.note("suspect", f"{base} is changed", node)
             elif base and (len(node.args) < 2 or _text(node.args[1]) is None):
-                self.note("suspect", f"getattr({base}, ...) with a name made at run time", node)
+                # getattr(torch.optim, name)(...): what is called at once is no module, and none of these is forbidden.
+                if node not in self.called or self.leads_somewhere(base):
+                    self.note("suspect", f"getattr({base}, ...) with a name made at run time", node)
             elif base:
                 self.check_path(f"{base}.{_text(node.args[1])}", node)
             elif len(node.args) > 1 and _text(node.args[1]) in SUSPECT_ATTRIBUTES:
                 self.note("suspect", _text(node.args[1]), node)
+            elif self.named and len(node.args) > 1 and (ast.unparse(node.args[0]), getattr(node.args[1], "id", None)) in self.named:
+                pass
             elif len(node.args) > 1 and not (_is_self(node.args[0]) or _begins_plainly(node.args[1])):
                 self.note("suspect", f"{name} with a name made at run time", node)
         self.generic_visit(node)

@@ -27,13 +27,14 @@ from pathlib import Path
 import psutil
 
 import helpers
+from helpers.grading import refusal
 
 FULL, PROCESS = "full", "process"
 # Wherever torch was installed, the worker must find it: pip install --user puts it into a home.
 PACKAGES = str(Path(importlib.util.find_spec("torch").origin).parents[1])
 HELPERS = Path(helpers.__file__).resolve().parent
 # Of this package, the worker needs these; the rest, checks and points, stays outside.
-WORKER_FILES = ("__init__", "worker", "wire", "tape", "watch", "stand_in", "experiments/__init__")
+WORKER_FILES = ("__init__", "worker", "wire", "tape", "watch", "stand_in", "refusal", "experiments/__init__")
 HIDDEN_DATA = ("mnist/t10k-images-idx3-ubyte.gz", "mnist/t10k-labels-idx1-ubyte.gz")
 
 ADDRESS_SPACE = 8 * 2**30  # bytes a process
@@ -162,13 +163,18 @@ def _bubblewrap(environment=None):
         # /usr is in already; whoever keeps Python at the root of a home or of the repository gets only that folder.
         if os.path.isdir(name) and not name.startswith("/usr/"):
             options += ["--ro-bind", name, name]
-    options += ["--ro-bind", str(HELPERS), str(HELPERS), "--tmpfs", str(HELPERS / "grading")]
+    # Of the course's helpers, what holds no answer.
+    options += ["--tmpfs", str(HELPERS)]
+    for name in ("__init__", *refusal.HELPERS):
+        file = HELPERS / name if (HELPERS / name).is_dir() else HELPERS / f"{name}.py"
+        options += ["--ro-bind", str(file), str(file)]
+    options += ["--tmpfs", str(HELPERS / "grading")]
     for name in WORKER_FILES:
         file = str(HELPERS / "grading" / f"{name}.py")
         options += ["--ro-bind", file, file]
     for name in HIDDEN_DATA:
         options += ["--ro-bind", "/dev/null", str(HELPERS / name)]
-    options += ["--remount-ro", str(HELPERS / "grading")]
+    options += ["--remount-ro", str(HELPERS / "grading"), "--remount-ro", str(HELPERS)]
     # What can be written to lies in memory, so each of the two places has a size.
     options += ["--proc", "/proc", "--dev", "/dev"]
     for name in ("/dev/shm", "/tmp"):  # noqa: S108 - in the sandbox, its own

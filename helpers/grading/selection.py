@@ -8,9 +8,13 @@ cells of other kinds change nothing.
 
 import ast
 import builtins
+import functools
 import symtable
 import warnings
+from collections import defaultdict
 from dataclasses import dataclass
+
+from helpers.grading.submission import Unreadable
 
 # Calls that change how later code behaves, without giving anything a name.
 SETTINGS = (
@@ -22,12 +26,18 @@ INNER_SCOPES = (
     ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp,
     ast.GeneratorExp,
 )  # fmt: skip
+DEFINITIONS = (*IMPORTS, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 PROVIDED = {"__name__", "__file__", "__doc__", "display", "get_ipython", "__class__"}
+MOST_STATEMENTS = 5000
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One top-level statement: its cell, its place in the cell, its syntax tree, and the names in play."""
+    """One top-level statement: its cell, its place in the cell, its syntax tree, and the names in play.
+
+    ``binds``, ``changes`` and ``uses`` are names; of those it binds, ``shares`` are those that a function in it declares
+    global, and ``calls`` are the plain names that it calls.
+    """
 
     cell: int
     index: int
@@ -35,6 +45,8 @@ class Statement:
     binds: frozenset
     changes: frozenset
     uses: frozenset
+    shares: frozenset
+    calls: frozenset
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,11 @@ def statements(submission):
     -------
     (list of Statement, dict of int to str)
         The second: for each cell that is not Python, its number and what is wrong.
+
+    Raises
+    ------
+    Unreadable
+        If there are more than ``MOST_STATEMENTS``.
     """
     found, broken = [], {}
     for cell in submission.cells:
@@ -60,6 +77,8 @@ def statements(submission):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 tree = ast.parse(cell.source)
+                if len(found) + len(tree.body) > MOST_STATEMENTS:
+                    raise Unreadable(f"The notebook holds more than {MOST_STATEMENTS:,} statements.")
                 found += [_statement(cell.number, index, node) for index, node in enumerate(tree.body)]
         except SyntaxError as error:
             broken[cell.number] = f"line {error.lineno}: {error.msg}"
@@ -82,31 +101,64 @@ def select(every, names, broken=()):
     -------
     Selection
     """
-    needed, chosen = set(names), set()
+    names = set(names)
     # A call through an imported module (plt.plot, np.testing.assert_allclose) changes nothing that answers are made of.
     modules = {name for statement in every if isinstance(statement.tree, IMPORTS) for name in statement.binds}
-    while True:
-        more = {
+    binders, changers, callers, shared = (defaultdict(list) for _ in range(4))
+    for position, statement in enumerate(every):
+        for index, those in ((binders, statement.binds), (changers, statement.changes - modules), (callers, statement.calls)):
+            for name in those:
+                index[name].append(position)
+        for name in statement.shares & statement.binds if isinstance(statement.tree, DEFINITIONS) else ():
+            # Whoever calls a function that sets a global name sets that name.
+            shared[name].append(getattr(statement.tree, "name", None))
+    functions = {
+        name: [every[position] for position in positions if isinstance(every[position].tree, DEFINITIONS)]
+        for name, positions in binders.items()
+    }
+    reach = functools.cache(functools.partial(_reach, functions=functions))
+    needed, chosen, waiting = set(), set(), []
+
+    def choose(position):
+        if position not in chosen:
+            chosen.add(position)
+            waiting.extend(every[position].uses)
+
+    for position, statement in enumerate(every):
+        if "*" in statement.binds or _is_setting(statement):
+            choose(position)
+    waiting.extend(names)
+    while waiting:
+        if (name := waiting.pop()) in needed:
+            continue
+        needed.add(name)
+        # history = train(model), where train uses an older history: that runs the answers, and is no part of them.
+        runs = [
             position
-            for position, statement in enumerate(every)
-            if position not in chosen
-            and (
-                statement.binds & needed
-                or (statement.changes - modules) & needed
-                or "*" in statement.binds
-                or _is_setting(statement)
-            )
-        }
-        if not more:
-            break
-        chosen |= more
-        for position in more:
-            needed |= every[position].uses
+            for position in {*binders[name], *changers[name], *(each for one in shared[name] for each in callers[one])}
+            if name in names
+            or isinstance(every[position].tree, DEFINITIONS)
+            or not (name in (used := reach(every[position].calls)) and used & names)
+        ]
+        if not set(binders[name]) & set(runs):
+            runs += binders[name]  # nothing else gives it a value
+        for position in runs:
+            choose(position)
     kept = [every[position] for position in sorted(chosen)]
     bound = set().union(*(statement.binds for statement in kept)) if kept else set()
     known = bound | set(dir(builtins)) | PROVIDED
     missing = [] if "*" in bound else sorted(needed - known)
     return Selection(kept, missing, dict(broken))
+
+
+def _reach(names, functions):
+    # The names themselves, and all that functions and classes of these names use, directly or through others.
+    found, waiting = set(), list(names)
+    while waiting:
+        if (name := waiting.pop()) not in found:
+            found.add(name)
+            waiting += [used for statement in functions.get(name, ()) for used in statement.uses | statement.shares]
+    return found
 
 
 def _statement(cell, index, node):
@@ -128,9 +180,15 @@ def _statement(cell, index, node):
         elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and not isinstance(node, ast.Assert):
             # layers.append(...), config.update(...). A call of a plain function changes nothing that has a name.
             changes.add(_root(part.func))
+        if isinstance(part, ast.Call) and getattr(part.func, "id", None) in ("setattr", "delattr") and part.args:
+            changes.add(_root(part.args[0]))
     # Names that a function makes global belong to whoever defines that function.
-    binds |= {name for part in ast.walk(node) if isinstance(part, ast.Global) for name in part.names}
-    return Statement(cell, index, node, frozenset(binds), frozenset(changes - {None}), frozenset(uses))
+    shares = {name for part in ast.walk(node) if isinstance(part, ast.Global) for name in part.names}
+    calls = set()
+    if not isinstance(node, DEFINITIONS):
+        calls = {part.func.id for part in ast.walk(node) if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)}
+    sets = map(frozenset, (binds | shares, changes - {None}, uses, shares, calls))
+    return Statement(cell, index, node, *sets)
 
 
 def _global_names(table):
@@ -158,6 +216,8 @@ def _root(node):
 
 
 def _is_setting(statement):
+    if isinstance(statement.tree, ast.ImportFrom) and statement.tree.module == "__future__":
+        return True
     if not isinstance(statement.tree, (ast.Expr, ast.Assign)):
         return False
     target = statement.tree.value if isinstance(statement.tree, ast.Expr) else statement.tree.targets[0]

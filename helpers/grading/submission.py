@@ -12,6 +12,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 LARGEST_FILE = 100 * 2**20  # bytes: a notebook with many pictures has a few MB
 LARGEST_SOURCE = 2**20  # characters of code in one notebook
+MOST_MAGICS = 100  # lines in one cell: IPython takes minutes for a thousand
 
 # Cell magics whose cell is ordinary Python all the same.
 TRANSPARENT_MAGICS = ("%%time", "%%timeit", "%%capture", "%%prun")
@@ -101,7 +102,10 @@ def _content(path):
             raise Unreadable(
                 f"{path.name} is larger than {LARGEST_FILE // 2**20} MB: clear its outputs and save it again."
             )
-        return file.read()
+        try:
+            return file.read(LARGEST_FILE)
+        except OSError as error:
+            raise Unreadable(f"{path.name} cannot be read: {error.strerror}.") from None
 
 
 def _python(source, number, notices):
@@ -115,10 +119,13 @@ def _python(source, number, notices):
             return ""
         lines[first] = "\n"
         source = "".join(lines)
-    if not any(
+    special = sum(
         line.lstrip().startswith(("%", "!", "?")) or line.rstrip().endswith("?") or "= !" in line or "= %" in line
         for line in lines
-    ):
+    )
+    if special > MOST_MAGICS:
+        notices.append(f"Cell {number}: more than {MOST_MAGICS} lines look like magics; none of them was skipped.")
+    if not 0 < special <= MOST_MAGICS:
         return source
     try:
         with warnings.catch_warnings():

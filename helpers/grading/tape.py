@@ -8,7 +8,7 @@ get what the learner's network gives for them. So a list that was made up does n
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# What the second worker agrees to run: arithmetic, shapes, and the layers of a classifier.
+# What the second worker agrees to run beside torch's core set: arithmetic, shapes, and the layers of a classifier.
 KNOWN = frozenset(
     """convolution addmm mm bmm matmul linear baddbmm addmv mv dot add sub mul div neg pow sqrt rsqrt exp log tanh
     sigmoid relu leaky_relu elu selu celu gelu silu mish hardtanh hardswish hardsigmoid softplus prelu _prelu_kernel
@@ -22,7 +22,10 @@ KNOWN = frozenset(
     unfold bitwise_not logical_not eye new_zeros new_ones new_full embedding repeat flip roll masked_fill einsum
     norm linalg_vector_norm upsample_nearest2d reflection_pad2d replication_pad2d floor ceil round remainder sgn
     logsumexp cumsum prod diagonal tril triu index_select gather mkldnn_convolution _convolution
-    cudnn_convolution""".split()
+    cudnn_convolution log_sigmoid_forward glu rrelu_with_noise logaddexp pixel_shuffle pixel_unshuffle channel_shuffle
+    native_channel_shuffle upsample_bilinear2d upsample_bicubic2d _weight_norm_interface avg_pool3d index_put lift any
+    all _local_scalar_dense _unsafe_index _unsafe_index_put new_empty linalg_matrix_norm threshold log1p atan hardshrink
+    softshrink vdot""".split()
 )
 LONGEST = 20_000  # operators
 LARGEST_CONSTANTS = 64 * 2**20  # numbers
@@ -76,6 +79,13 @@ class Tape(TorchDispatchMode):
         return value
 
 
+def is_known(function):
+    """Whether an operator is run again: one of ``KNOWN``, of torch's core set, or one that works number by number."""
+    space, name = function._schema.name.split("::")
+    tags = {torch.Tag.core, torch.Tag.pointwise}
+    return space == "aten" and (name.removesuffix("_") in KNOWN or bool(tags & set(function.tags)))
+
+
 def play(steps, tensors, output):
     """Run a tape; gives the output and the shapes of all tensors by name.
 
@@ -95,10 +105,49 @@ def play(steps, tensors, output):
     Raises
     ------
     ValueError
-        If the tape holds an operator that is not in ``KNOWN``, or does not run.
+        If the tape holds an operator that is not known, or does not run.
     """
     tensors = dict(tensors)
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
+    with torch.no_grad():
+        for _ in _performed(steps, tensors):
+            shapes |= {each: list(tensors[each].shape) for each in tensors.keys() - shapes.keys()}
+    return tensors[output], shapes
+
+
+def respond(steps, tensors, output, place, value, asked):
+    """Run a tape in which one step gives other numbers, and see what then arrives at others.
+
+    Parameters
+    ----------
+    steps, tensors, output
+        As for :func:`play`.
+    place : int
+        The step that gives other numbers.
+    value : torch.Tensor
+        These numbers.
+    asked : list of [int, str]
+        Steps, and the name of the tensor to look at just before each.
+
+    Returns
+    -------
+    list of torch.Tensor
+        For each of the asked, and the output.
+    """
+    tensors, heard = {name: tensor.clone() for name, tensor in tensors.items()}, []
+    asked = {step: name for step, name in asked}
+    with torch.no_grad():
+        for done in _performed(steps, tensors):
+            if done == place:
+                ((_, name),) = steps[place][3].items()
+                tensors[name] = value.to(tensors[name].dtype)
+            if done + 1 in asked:
+                heard.append(tensors[asked[done + 1]].clone())
+    return [*heard, tensors[output]]
+
+
+def _performed(steps, tensors):
+    # Runs one step after the other, on these tensors and adding to them; says the number of each that is done.
 
     def read(value):
         if isinstance(value, dict):
@@ -117,12 +166,10 @@ def play(steps, tensors, output):
             for name, result in zip(names, results, strict=True):
                 keep(name, result)
 
-    with torch.no_grad():
-        for name, arguments, settings, results in steps:
-            space, operator, overload = name.split(".")
-            if space != "aten" or operator.removesuffix("_") not in KNOWN:
-                raise ValueError(f"the operator {name} is not one that is run again")
-            function = getattr(getattr(torch.ops.aten, operator), overload)
-            keep(results, function(*read(arguments), **read(settings)))
-            shapes |= {each: list(tensors[each].shape) for each in tensors.keys() - shapes.keys()}
-    return tensors[output], shapes
+    for place, (name, arguments, settings, results) in enumerate(steps):
+        space, operator, overload = name.split(".")
+        function = getattr(getattr(torch.ops.aten, operator, None), overload, None) if space == "aten" else None
+        if function is None or not is_known(function):
+            raise ValueError(f"the operator {name} is not one that is run again")
+        keep(results, function(*read(arguments), **read(settings)))
+        yield place

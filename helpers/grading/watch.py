@@ -24,41 +24,62 @@ class Operators(TorchDispatchMode):
         return operator(*arguments, **(settings or {}))
 
 
-class TrainingWatch:
-    """Notes every backward pass of a network while it is trained by somebody else's loop.
+def training(network):
+    """Note every backward pass of a network while it is trained by somebody else's loop.
 
-    ``steps`` is a list of ``[batch, training, stale]``: the images in the pass, the network's mode in it, and whether
-    gradients of before the last update were still there when the pass began (``zero_grad`` was forgotten). Several
-    backward passes between two updates are no fault: that is gradient accumulation.
+    The notes are kept in a closure: the hooks that a network carries lead nobody to an object that holds them.
 
     Parameters
     ----------
     network : torch.nn.Module
+
+    Returns
+    -------
+    callable
+        ``stop()`` takes the hooks off and gives a list of ``[batch, training, stale]``: the images in the pass, the
+        network's mode in it, and whether gradients of before the last update were still there when the pass began
+        (``zero_grad`` was forgotten). Several backward passes between two updates are no fault: that is gradient
+        accumulation. Where weights changed and no backward pass was seen (``torch.func.grad`` works on others'
+        weights), the passes forward are noted.
     """
+    steps, forwards, last = [], [], None
+    watched, before = None, None
+    ready = [weight for weight in network.parameters() if not torch.nn.parameter.is_lazy(weight)]
+    weights = [weight for weight in ready if weight.requires_grad]
+    first = [(weight, weight.detach().clone()) for weight in weights]
 
-    def __init__(self, network):
-        self.steps = []
-        self._last = (0, network.training)
-        weights = [weight for weight in network.parameters() if weight.requires_grad]
-        self._handles = [network.register_forward_pre_hook(self._forward)]
-        if weights:
-            # One is enough, and a small one costs nothing: zero_grad clears all or none.
-            self._weight = min(weights, key=lambda weight: (weight.numel() < 8, weight.numel()))
-            self._before = self._weight.detach().clone()
-            self._handles.append(self._weight.register_hook(self._backward))
-
-    def _forward(self, network, inputs):
+    def forward(network, inputs):
+        nonlocal last
         if torch.is_grad_enabled() and inputs and isinstance(inputs[0], torch.Tensor):
-            self._last = (len(inputs[0]), network.training)
+            last = (len(inputs[0]), network.training)
+            if len(forwards) < LONGEST:
+                forwards.append([*last, False])
 
-    def _backward(self, gradient):
-        if len(self.steps) < LONGEST:
-            updated = not torch.equal(self._weight.detach(), self._before)
-            left = self._weight.grad
-            self.steps.append([*self._last, bool(updated and left is not None and left.any())])
-            self._before = self._weight.detach().clone()
+    def hook(weight):
+        def backward(gradient):
+            nonlocal watched, before, last
+            if watched is None:
+                watched, before = weight, weight.detach().clone()
+            if weight is watched and len(steps) < LONGEST:
+                updated = not torch.equal(weight.detach(), before)
+                # Who calls model.forward(...) passes the hook before it by: then the mode of this moment is all
+                # that there is.
+                pass_before = last or (0, network.training)
+                steps.append([*pass_before, bool(updated and weight.grad is not None and weight.grad.any())])
+                before, last = weight.detach().clone(), None
 
-    def stop(self):
-        """Take the hooks off again."""
-        for handle in self._handles:
+        return weight.register_hook(backward)
+
+    # Not every weight need have a part in the output: the first that gets a gradient is watched from then on. One is
+    # enough, for zero_grad clears all or none, and it should not be so small that an update can miss it.
+    large = [weight for weight in weights if weight.numel() >= 8] or weights
+    handles = [network.register_forward_pre_hook(forward), *map(hook, large)]
+
+    def stop():
+        for handle in handles:
             handle.remove()
+        if not steps and any(not torch.equal(weight.detach(), at_first) for weight, at_first in first):
+            return forwards or [[0, network.training, False]]
+        return steps
+
+    return stop

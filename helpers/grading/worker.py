@@ -9,15 +9,21 @@ import linecache
 import os
 import signal
 import sys
+import time
 import types
+from collections import Counter
 
 import torch
 
-from helpers.grading import stand_in, tape, watch, wire
+from helpers.grading import refusal, stand_in, tape, watch, wire
 
 
 class TimeIsUp(BaseException):
     """Raised inside of the learner's code when its time is over."""
+
+
+class ArgumentChanged(Exception):
+    """The learner's function wrote into a tensor that it was given."""
 
 
 class Worker:
@@ -26,9 +32,18 @@ class Worker:
     def __init__(self):
         self.module = types.ModuleType("__main__")
         self.networks = []
+        self.tried = Counter()
+
+    def refuse(self, operators, names):
+        """Make impossible what the learner's code must not use; see :mod:`helpers.grading.refusal`."""
+        refusal.modules(names)
+        self.tried = refusal.operators(operators)
+        if operators:
+            refusal.programs()
 
     def load(self, cells, mnist):
         """Run the chosen statements of each cell: ``[[number, source, [index of statement, ...]], ...]``."""
+        import __future__
         import ast
 
         if mnist:
@@ -39,18 +54,26 @@ class Worker:
         sys.modules["__main__"] = self.module
         space = vars(self.module)
         space["display"], space["get_ipython"] = (lambda *values, **_: print(*values)), (lambda: None)
-        errors = []
+        errors, flags, end = [], 0, time.monotonic() + LOADING
         for number, source, chosen in cells:
             file = f"<cell {number}>"
             linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
             body = ast.parse(source).body
             for index in chosen:
+                if isinstance(body[index], ast.ImportFrom) and body[index].module == "__future__":
+                    for each in body[index].names:
+                        flags |= getattr(getattr(__future__, each.name, None), "compiler_flag", 0)
+                # A value that takes long is left out, and what came before it stays: a training, most often.
+                slow = not isinstance(body[index], (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))
+                left = max(0.1, end - time.monotonic())
                 try:
-                    exec(compile(ast.Module([body[index]], []), file, "exec"), space)  # noqa: S102 - what it is for
-                except TimeIsUp:
-                    raise
-                except BaseException as error:  # noqa: BLE001 - SystemExit and its like, too
+                    with time_limit(min(left, STATEMENT) if slow else left):
+                        code = compile(ast.Module([body[index]], []), file, "exec", flags, dont_inherit=True)
+                        exec(code, space)  # noqa: S102 - what it is for
+                except BaseException as error:  # SystemExit and its like, too
                     errors.append(describe(error))
+                    if isinstance(error, TimeIsUp) and time.monotonic() > end:
+                        raise
         return errors
 
     def defined(self, names):
@@ -59,15 +82,29 @@ class Worker:
 
     def call(self, name, arguments, settings):
         """Call a function by name."""
-        return vars(self.module)[name](*arguments, **settings)
+        tensors = [each for each in arguments if isinstance(each, torch.Tensor)]
+        before = [tensor.clone() for tensor in tensors]
+        value = vars(self.module)[name](*arguments, **settings)
+        if not all(map(torch.equal, tensors, before)):
+            raise ArgumentChanged
+        return value
 
-    def build(self, name, arguments, settings, seed, state):
-        """Make an object of a class by name, with these weights; gives its handle."""
+    def build(self, name, arguments, settings, seed, state, example=None):
+        """Make an object of a class by name, with these weights; gives its handle.
+
+        Lazy layers (``nn.LazyLinear``) get their weights from a pass of ``example``.
+        """
         if seed is not None:
             torch.manual_seed(seed)
         network = vars(self.module)[name](*arguments, **settings)
         if not isinstance(network, torch.nn.Module):
             raise TypeError(f"{name}(...) gave an object of {type(network).__name__}, which is not a torch.nn.Module")
+        lazy = torch.nn.parameter.is_lazy
+        if example is not None and any(map(lazy, [*network.parameters(), *network.buffers()])):
+            mode = network.training
+            with torch.no_grad():
+                network.eval()(example)
+            network.train(mode)
         self.networks.append(network)
         if state is not None:
             network.load_state_dict(state)
@@ -107,14 +144,13 @@ class Worker:
         if seed is not None:
             torch.manual_seed(seed)
         stopped, returned = False, None
-        watcher, before = watch.TrainingWatch(network), len(stand_in.loaded)
+        stop_watching, before = watch.training(network), len(stand_in.loaded)
         try:
             with time_limit(seconds):
                 returned = vars(self.module)[function](network, *arguments, **settings)
         except TimeIsUp:
             stopped = True
-        watcher.stop()
-        return {"stopped": stopped, "returned": returned, "steps": watcher.steps, "loaded": stand_in.loaded[before:]}
+        return {"stopped": stopped, "returned": returned, "steps": stop_watching(), "loaded": stand_in.loaded[before:]}
 
     def predict(self, network, images, batch_size, training):
         """The network's output for every image."""
@@ -146,9 +182,17 @@ class Worker:
         tensors = {**recorded["state"], **recorded["constants"], "input": images}
         return tape.play(recorded["steps"], tensors, recorded["output"])
 
+    def respond(self, recorded, images, questions):
+        """Run it with other numbers in the middle: a list for each ``[step, numbers, asked]``, see :func:`tape.respond`."""
+        tensors = {**recorded["state"], **recorded["constants"], "input": images}
+        return [tape.respond(recorded["steps"], tensors, recorded["output"], *question) for question in questions]
+
+
+LOADING = 30  # seconds for the notebook's statements together
+STATEMENT = 10  # seconds for one that is neither an import nor a definition
 
 # Requests that are timed and watched by themselves.
-UNWATCHED = {"train", "predict", "load", "record", "play"}
+UNWATCHED = {"refuse", "train", "predict", "load", "record", "play", "respond"}
 
 
 @contextlib.contextmanager
@@ -202,19 +246,19 @@ def main():
         answer, operators = {"token": request["token"], "error": None, "value": None}, watch.Operators()
         watched = request["do"] not in UNWATCHED
         try:
-            with time_limit(None if request["do"] == "train" else request["seconds"]):
+            with time_limit(None if request["do"] in ("train", "load") else request["seconds"]):
                 with operators if watched else contextlib.nullcontext():
-                    answer["value"] = getattr(worker, request["do"])(**request["with"])
+                    value = getattr(worker, request["do"])(**request["with"])
+                # Here and not while it is sent: an answer may have code of its own, which takes time and may fail.
+                answer["value"] = wire.Packed(value, handles)
         except TimeIsUp:
             answer["error"] = ["TimeIsUp", "", ""]
         except BaseException as error:  # noqa: BLE001 - nothing that the learner's code raises ends the worker
             answer["error"] = describe(error)
-        answer |= {"operators": dict(operators.count), "loaded": stand_in.loaded[:20]}
-        try:
-            sys.stdout.flush(), sys.stderr.flush()
-        except BaseException:  # noqa: BLE001, S110 - the learner's code may have closed or replaced them
-            pass
-        wire.write(answers, answer, modules=handles)
+        ran = operators.count + worker.tried if request["do"] != "load" else {}
+        worker.tried.clear()
+        answer |= {"operators": dict(ran), "loaded": stand_in.loaded[:20]}
+        wire.write(answers, answer)
 
 
 if __name__ == "__main__":

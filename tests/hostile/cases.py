@@ -242,7 +242,7 @@ def function_cases(root, port):
         adds(
             "reading the solutions",
             "from pathlib import Path\n"
-            f"for name in ('solutions', 'exercises', 'tests', '.git', 'helpers/grading/experiments/conv2d.py', 'helpers/grading/judge.py'):\n"
+            f"for name in ('solutions', 'exercises', 'tests', '.git', 'helpers/grading/experiments/conv2d.py', 'helpers/grading/judge.py', 'helpers/conv.py', 'helpers/lenet.py'):\n"
             f"    if (Path({str(root)!r}) / name).exists():\n        {nothing}\nreturn a + b",
             points=5,
         ),
@@ -322,9 +322,11 @@ def function_cases(root, port):
         convolves(
             "getattr with a name made at run time",
             "return getattr(F, ''.join(['con', 'v2d']))(images, weight)",
-            says="convolution",
+            says="operator conv2d",
         ),
-        convolves("a dictionary of the module", "return F.__dict__['con' 'v2d'](images, weight)", says="convolution"),
+        convolves(
+            "a dictionary of the module", "return F.__dict__['con' 'v2d'](images, weight)", says="operator conv2d"
+        ),
         convolves(
             "nn.Conv2d",
             "layer = nn.Conv2d(3, 4, 3, bias=False)\nlayer.weight.data = weight\nreturn layer(images)",
@@ -351,7 +353,7 @@ def function_cases(root, port):
             "the course's own", "return conv2d(images, weight)", "from helpers.conv import conv2d", says="helpers.conv"
         ),
         convolves("a star import", "return conv2d(images, weight)", "from torch.nn.functional import *", says="conv2d"),
-        convolves("eval", "module = F\nreturn eval('module.con' + 'v2d')(images, weight)", says="convolution"),
+        convolves("eval", "module = F\nreturn eval('module.con' + 'v2d')(images, weight)", says="operator conv2d"),
         convolves(
             "the gradient of another",
             "x = torch.zeros(2, 4, 4, 6)\nreturn torch.nn.grad.conv2d_input((2, 3, 6, 7), weight, x)",
@@ -361,7 +363,7 @@ def function_cases(root, port):
             "methodcaller",
             "return operator.methodcaller('con' + 'v2d', images, weight)(F)",
             "import operator",
-            says="convolution",
+            says="operator conv2d",
         ),
         convolves(
             "where nobody watches",
@@ -370,14 +372,14 @@ def function_cases(root, port):
             )
             + "thread.start()\nthread.join()\nreturn answer[0]",
             "import threading\nname = 'vnoc'[::-1] + '2d'",
-            held=3,
+            says="operator conv2d",
         ),
         convolves(
             "the watch switched off",
             "import torch.utils._python_dispatch as d\nwith d._disable_current_modes():\n"
             "    return getattr(F, name)(images, weight)",
             "name = 'vnoc'[::-1] + '2d'",
-            held=3,
+            says="operator conv2d",
         ),
         convolves(
             "the worker's books forged",
@@ -385,7 +387,106 @@ def function_cases(root, port):
             "    if 'operators' in frame.f_locals:\n        books = frame.f_locals['operators'].count\n    frame = frame.f_back\n"
             "answer = getattr(F, name)(images, weight)\nbooks.clear()\nreturn answer",
             "name = 'vnoc'[::-1] + '2d'",
-            held=3,
+            says="operator conv2d",
+        ),
+        convolves(
+            "the course's own, by another module of it",
+            "layer = Conv2D(3, 4, (3, 2), bias=False)\nlayer.weight.data = weight\nreturn layer(images)",
+            "from helpers.receptive_field import Conv2D",
+            says="helpers.receptive_field",
+        ),
+        convolves("a module in a tuple", "return T.conv2d(images, weight)", "(T,) = (torch,)", says="operator conv2d"),
+        convolves("a module as a default", "return (lambda m=F: m.conv2d)()(images, weight)", says="operator conv2d"),
+        convolves(
+            "the watch switched off, by a module in a tuple",
+            "with T.utils._python_dispatch._disable_current_modes():\n    return T.conv2d(images, weight)",
+            "import torch.utils._python_dispatch\n(T,) = (torch,)",
+            says="operator conv2d",
+        ),
+        convolves(
+            "the operator before its gradient",
+            "return T.convolution(images, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)",
+            "(T,) = (torch,)",
+            says="operator convolution",
+        ),
+        convolves(
+            "the gradient of another, by a module in a tuple",
+            "return T.nn.grad.conv2d_weight(images.transpose(0, 1), (3, 4, 4, 6), weight.transpose(0, 1))",
+            "(T,) = (torch,)",
+            says="operator",
+        ),
+        convolves(
+            "a getattr that calls itself a method",
+            "return get(F, 'conv' + str(2) + 'd')(images, weight)",
+            "def get(self, name):\n    return getattr(self, name)",
+            says="operator conv2d",
+        ),
+        convolves(
+            "the getattr of a formatter",
+            "return string.Formatter().get_field('0.conv2d', (torch,), {})[0](images, weight)",
+            "import string",
+            says="operator conv2d",
+        ),
+        convolves(
+            "frames read by patterns",
+            """(T,) = (torch,)
+try:
+    answer = T.conv2d(images, weight)
+    raise ValueError
+except Exception as error:
+    match error:
+        case object(__traceback__=object(tb_frame=object(f_back=object(f_back=object(f_locals={'operators': books}))))):
+            books.count.clear()
+return answer""",
+            says="operator conv2d",
+        ),
+        convolves(
+            "an answer that is filled in when it is printed",
+            "import sys\nanswer = torch.zeros(2, 4, 4, 6)\nsys.stdout = Out(lambda m=F: answer.copy_(m.conv2d(images, weight)))\n"
+            "return answer",
+            "class Out:\n    def __init__(self, work):\n        self.flush = work\n    def write(self, text):\n        pass",
+        ),
+        convolves(
+            "an answer that is computed when it is sent",
+            "work.append(lambda m=F: m.conv2d(images, weight))\nreturn torch.zeros(1).as_subclass(Later)",
+            "work = []\nclass Later(torch.Tensor):\n    @classmethod\n"
+            "    def __torch_function__(cls, function, types, args=(), kwargs=None):\n        return work.pop()()",
+        ),
+        convolves(
+            "an answer that is sent for ever",
+            "return torch.zeros(1).as_subclass(Later)",
+            "class Later(torch.Tensor):\n    @classmethod\n    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):\n"
+            "        while True:\n            pass",
+        ),
+        convolves(
+            "another Python",
+            "T.save([images, weight], '/tmp/in')\n"
+            "T.os.system(f'{T.sys.executable} -c \"import torch; a, b = torch.load(chr(47) + \\'tmp/in\\'); "
+            "torch.save(torch.conv2d(a, b), chr(47) + \\'tmp/out\\')\"')\n"
+            "return T.load('/tmp/out')",
+            "(T,) = (torch,)",
+            says="FileNotFoundError",
+        ),
+        functions(
+            "an answer of a class of one's own",
+            "class Named(torch.Tensor):\n    pass",
+            "def add(a, b):\n    return (a + b).as_subclass(Named)",
+            CONV,
+        ),
+        functions(
+            "more imported than used",
+            "from helpers import mnist, plotting, pooling, receptive_field",
+            "def add(a, b):\n    assert plotting.Figure\n    return a + b",
+            CONV,
+        ),
+        functions(
+            "a table of data in the code",
+            f"TABLE = {'x' * 30_000!r}",
+            "def add(a, b):\n    return a + b + 0 * len(TABLE)",
+            CONV,
+            points=3,
+            held=2,
+            says="30,000 characters",
         ),
         # What is no notebook.
         Case("broken JSON", '{"cells": [', 0, says="cannot be read as JSON"),
@@ -512,6 +613,56 @@ def function_cases(root, port):
             'def my_conv2d(images, weight):\n    """Like F.conv2d and nn.Conv2d."""\n'
             "    # F.conv2d(images, weight)\n" + CONV.split("\n", 1)[1],
         ),
+        functions(
+            "annotations of the future",
+            "from __future__ import annotations\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from torch import Tensor",
+            "def add(a: Tensor, b: Nothing | int) -> Tensor:\n    return a + b",
+            CONV,
+        ),
+        functions(
+            "a name made by a call",
+            "def setup():\n    global SCALE\n    SCALE = 1\nsetup()",
+            "def add(a, b):\n    return SCALE * a + b",
+            "class Adder(nn.Module):\n    pass\ndef forward(self, images, weight):\n    return work(images, weight)\n"
+            "setattr(Adder, 'forward', forward)\nmy_conv2d = Adder()",
+            CONV.replace("my_conv2d", "work"),
+        ),
+        functions(
+            "a value that the answers make later",
+            "history = []",
+            "def add(a, b):\n    history.append(1)\n    return a + b",
+            CONV,
+            "def run():\n    import time\n    while True:\n        time.sleep(add(torch.ones(1), torch.ones(1)).item())\n"
+            "history = run()",
+        ),
+        functions(
+            "a value that takes too long and was there before",
+            "import time\nSIZE = 0",
+            "def slowly():\n    while True:\n        time.sleep(1)\nSIZE = slowly()",
+            "def add(a, b):\n    return a + b + SIZE",
+            CONV,
+            says="took too long",
+        ),
+        functions(
+            "local names like forbidden ones",
+            "from torch.nn.functional import *\nfrom torch.nn.functional import pad, conv2d\nimport numpy as np, PIL\nfrom helpers import windows",
+            "def add(a, b):\n    conv = np.add(a.numpy(), b.numpy())\n    return torch.from_numpy(conv)",
+            CONV.replace("    windows = ", "    conv2d = pad(images, (0, 0))\n    windows = ").replace("images.unf", "conv2d.unf"),
+        ),
+        functions(
+            "private names that everybody uses",
+            "import gc, sys, multiprocessing\nimport torch.utils.data\nfrom torch.nn.common_types import _size_2_t\n"
+            "COLAB, CORES = 'google.colab' in sys.modules, multiprocessing.cpu_count()",
+            "def add(a: torch.Tensor, b: _size_2_t):\n    gc.collect()\n    nn.init._calculate_fan_in_and_fan_out(a)\n"
+            "    getattr(torch.optim, 'S' + 'GD'.upper())([a], lr=COLAB + 0.1)\n    return a + b + 0 * CORES",
+            "class Layers(nn.Module):\n    def forward(self, x, layers):\n"
+            "        for name, _ in layers.named_children():\n            x = getattr(layers, name)(x)\n        return x",
+            CONV.replace("torch.einsum(", "Layers()(torch.einsum(") + ", nn.Sequential(nn.Identity()))",
+        ),
+        Case("90,000 statements", notebook("add = a0\n" + "".join(f"a{n}=a{n + 1}\n" for n in range(90_000))), 0, says="statements"),
+        functions("four thousand statements", ADD, CONV, "".join(f"a{n}=a{n + 1}\n" for n in range(4000)), "b = add"),
+        functions("a chain of names", "a4000 = 0\n" + "".join(f"a{n}=a{n + 1}\n" for n in reversed(range(4000))), CONV,
+                  "def add(a, b):\n    return a + b + a0"),
     ]
 
 
@@ -579,6 +730,15 @@ def network_cases(root):
             held=3,
         ),
         networks(
+            "weights written into the notebook",
+            f"WEIGHTS = {[0.5] * 3000}",
+            CNN + "\n\n    def brought(self):\n        return torch.tensor(WEIGHTS)",
+            TRAIN,
+            points=0,
+            held=5,
+            says="numbers written into the code",
+        ),
+        networks(
             "training that never ends but learns",
             CNN,
             TRAIN.replace("for step in range(60)", "while True"),
@@ -610,6 +770,55 @@ def network_cases(root):
             CNN.replace("return self", "import os; os._exit(0)\n        return self"),
             TRAIN,
             points=0,
+        ),
+        networks("no activation function", CNN.replace("F.relu", ""), TRAIN, points=4, says="no activation function"),
+        networks("pooling is no activation function",
+                 CNN.replace("F.relu(", "F.max_pool2d(").replace("(images))", "(images), 3, 1, 1)"), TRAIN, points=4),
+        *(
+            networks(
+                f"{name} as activation function",
+                f"def by_hand(x):\n    {body}",
+                CNN.replace("F.relu(", "by_hand("),
+                TRAIN,
+                points=5,
+            )
+            for name, body in {
+                "x times x above 0": "return x * (x > 0)",
+                "masked_fill": "return x.masked_fill(x < 0, 0)",
+                "writing into places": "x = x.clone()\n    x[x < 0] = 0\n    return x",
+                "the larger of two": "return torch.stack([x, 0.1 * x]).amax(0)",
+                "a square": "return x * x",
+                "atan": "return torch.atan(x)",
+                "softplus by hand": "return torch.log1p(torch.exp(x))",
+                "LogSigmoid": "return nn.LogSigmoid()(x)",
+                "Threshold": "return nn.Threshold(0.1, 0)(x)",
+                "GLU": "return F.glu(torch.cat([x, x], 1), 1)",
+            }.items()
+        ),
+        *(
+            networks(f"with {name}", "import torchvision", source, TRAIN, points=5)
+            for name, source in {
+                "lazy layers": CNN.replace("nn.Conv2d(1, ", "nn.LazyConv2d(").replace("nn.Linear(8 * 36, ", "nn.LazyLinear("),
+                "normalised images": CNN.replace(
+                    "(images))", "(torchvision.transforms.functional.normalize(images, (0.13,), (0.31,))))"
+                ),
+                "circular padding": CNN.replace("8, 3)", "8, 3, padding=1, padding_mode='circular')").replace("36", "64"),
+                "weight_norm and LocalResponseNorm": CNN.replace(
+                    "nn.Conv2d(1, 8, 3)", "nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 8, 3))"
+                ).replace("F.relu(", "nn.LocalResponseNorm(3)(F.relu(").replace("(images)).", "(images)))."),
+                "passes of turned images": CNN.replace(
+                    "    def forward(self, images):\n        return", "    def one(self, images):\n        return"
+                ) + "\n\n    def forward(self, images):\n        return (self.one(images) + self.one(images.flip(3))) / 2",
+                "bfloat16": CNN.replace("(images))", "(images).bfloat16()).float()"),
+            }.items()
+        ),
+        networks(
+            "noise in every pass",
+            CNN.replace("(images))", "(images + 0.1 * torch.randn_like(images)))"),
+            TRAIN,
+            points=3,
+            held=2,
+            says="randn_like",
         ),
         networks("not a network", "class CNN:\n    pass", TRAIN, points=0, says="not a torch.nn.Module"),
         networks("no training", CNN, "def train(model, images, labels):\n    return {'accuracy': 1.0}", points=2),

@@ -29,10 +29,13 @@ def convolution(worker, draw):
 
 def layers(worker, draw):
     """One convolution, one linear layer."""
-    found = worker.build("CNN", seed=1).structure(torch.rand(2, 1, 8, 8, generator=draw))
+    network = worker.build("CNN", seed=1, example=torch.zeros(2, 1, 8, 8))
+    found = network.structure(torch.rand(2, 1, 8, 8, generator=draw))
     if [layer.kind for layer in found.layers] != ["conv", "linear"]:
         raise Wrong(f"The layers are {[layer.kind for layer in found.layers]}.")
-    return None if found.verified else Result(1.0, "The layers could not be run again.", hold=True)
+    if [layer.active for layer in found.layers] == [False, False]:
+        return Result(0.5, "There is no activation function.")
+    return None if found.verified else Result(1.0, f"The layers could not be run again: {found.problem}.", hold=True)
 
 
 def learns(worker, draw):
@@ -40,7 +43,7 @@ def learns(worker, draw):
     kinds, numbers = torch.rand(4, 1, 8, 8, generator=draw), torch.randperm(4, generator=draw)
     which = torch.randint(4, (400,), generator=draw)
     images, labels = kinds[which] + 0.1 * torch.randn(400, 1, 8, 8, generator=draw), numbers[which]
-    network = worker.build("CNN", seed=1)
+    network = worker.build("CNN", seed=1, example=torch.zeros(2, 1, 8, 8))
     training = network.train(images[:200], labels[:200], seconds=SECONDS)
     right = (network.predict(images[200:], seconds=SECONDS).argmax(1) == labels[200:]).float().mean().item()
     return Result(float(right > 0.9), f"{right:.0%} are right{', when it was stopped' if training.stopped else ''}.")

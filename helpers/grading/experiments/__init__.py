@@ -59,6 +59,10 @@ class Stopped(Wrong):
     """The learner's process ended, ran out of time or memory, or answered nonsense; it was stopped."""
 
 
+class TooSlow(Stopped):
+    """A call took longer than it may."""
+
+
 @dataclass(frozen=True)
 class Foreign:
     """Something that is not sent between processes; ``kind`` is its class's name, like ``"Linear"``."""
@@ -95,12 +99,15 @@ class Check:
     needs : tuple of str
         The names whose code earns these points; by default all ``names`` of the experiment. Where the code that they
         use, or an operator that ran during the check, is forbidden in the experiment, the check is worth nothing.
+    uses : tuple of str
+        Names that this code has to use, itself or through others; without them the check is worth nothing.
     """
 
     name: str
     points: float
     run: Callable
     needs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
