@@ -9,7 +9,8 @@ It writes ``results/pages.json``, beside what ``recording.py`` describes:
         page
         kilobytes         transferred, compressed, without weights and recordings (the next column)
         data_kilobytes    weights and recordings that figures of the page draw from
-        seconds           until the text can be read and every figure answers; median of the repetitions
+        seconds           until the text can be read and every figure answers that needs no weights or recordings
+        data_seconds      until every figure answers; both are medians of the repetitions
 """
 
 import functools
@@ -31,9 +32,9 @@ BITS_PER_SECOND = 1_600_000
 SLOWDOWN = 4
 REPETITIONS = 3
 COMPRESSED = (".html", ".js", ".css", ".svg", ".json", ".txt")
-# When the parser is done and the last figure has been put into its place.
-USABLE = """() => document.readyState !== 'loading'
-    && [...document.querySelectorAll('[data-explorable]')].every(figure => figure.classList.contains('mounted'))
+# When the parser is done and the last figure has been put into its place; figures that need data may be left out.
+USABLE = """needs => document.readyState !== 'loading'
+    && [...document.querySelectorAll(`[data-explorable]${needs}`)].every(figure => figure.classList.contains('mounted'))
     && performance.now() / 1000"""
 
 
@@ -63,7 +64,7 @@ def packed(path):
 
 
 def visit(browser, address):
-    """Open a page with an empty cache; returns (kilobytes, kilobytes of data, seconds)."""
+    """Open a page with an empty cache; returns (kilobytes, kilobytes of data, seconds, seconds with data)."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
     line = context.new_cdp_session(tab)
@@ -77,11 +78,11 @@ def visit(browser, address):
     line.on("Network.requestWillBeSent", lambda event: names.setdefault(event["requestId"], event["request"]["url"]))
     line.on("Network.loadingFinished", lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}))
     tab.goto(address, wait_until="commit", timeout=60_000)
-    seconds = tab.wait_for_function(USABLE, timeout=60_000).json_value()
+    seconds = [tab.wait_for_function(USABLE, arg=needs, timeout=60_000).json_value() for needs in (":not([data-needs])", "")]
     tab.wait_for_load_state("networkidle", timeout=60_000)
     data = sum(size for key, size in sizes.items() if "/explorables/data_" in names.get(key, ""))
     context.close()
-    return (sum(sizes.values()) - data) / 1000, data / 1000, seconds
+    return (sum(sizes.values()) - data) / 1000, data / 1000, *seconds
 
 
 def main():
@@ -100,14 +101,14 @@ def main():
         record |= {"line_bits_per_second": BITS_PER_SECOND, "processor_slowdown": SLOWDOWN, "browser": browser.version}
         for page in tqdm(pages, unit="page"):
             visits = [visit(browser, f"http://127.0.0.1:{server.server_port}/{page}") for _ in range(REPETITIONS)]
-            kilobytes, data, _ = visits[0]
-            seconds = statistics.median(seconds for *_, seconds in visits)
-            rows.append({"page": page, "kilobytes": round(kilobytes), "data_kilobytes": round(data), "seconds": round(seconds, 2)})
+            kilobytes, data, seconds, data_seconds = map(statistics.median, zip(*visits))
+            row = {"page": page, "kilobytes": round(kilobytes), "data_kilobytes": round(data)}
+            rows.append(row | {"seconds": round(seconds, 2), "data_seconds": round(data_seconds, 2)})
         browser.close()
     server.shutdown()
     recording.put(recording.RESULTS / "pages.json", recording.as_json(record | {"pages": rows}))
     for row in rows:
-        print(f"{row['page']:45} {row['kilobytes']:5} kB {row['data_kilobytes']:5} kB of data {row['seconds']:6.2f} s")
+        print("{page:36} {kilobytes:5} kB {seconds:6.2f} s, with {data_kilobytes:3} kB of data {data_seconds:6.2f} s".format(**row))
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ SHEET = """<style>
 .handmade .below{width:100%;text-align:center;font-variant-numeric:tabular-nums}
 </style>"""
 PHOTOGRAPH = 100  # pixels; a larger picture is kept as JPEG
+SHADES = 64  # from the lowest to the highest of signed values; even, so that zero has one of its own
 
 # JupyterLab would take the arrow keys for its own.
 KEYS = 'data-lm-suppress-shortcuts="true"'
@@ -199,13 +200,15 @@ def panel(image, *, title="", size=84, signed=False, limits=None):
     if image.ndim == 2:
         image = numpy.clip((image - low) / ((high - low) or 1), 0, 1)
     # A page has dozens of these: colours of a scale are a palette, and what is large is a photograph or like one.
-    picture, kind = Image.fromarray(numpy.uint8(image * 255 + 0.5)), "png"
-    if signed and image.ndim == 2:
-        picture.putpalette(numpy.uint8(255 * colormaps[SIGNED_COLOURS](range(256))[:, :3] + 0.5).tobytes())
+    signed, kind = signed and image.ndim == 2, "png"
+    picture = Image.fromarray(numpy.uint8(image * (SHADES if signed else 255) + 0.5))
+    if signed:
+        colours = colormaps[SIGNED_COLOURS](numpy.linspace(0, 1, SHADES + 1))
+        picture.putpalette(numpy.uint8(255 * colours[:, :3] + 0.5).tobytes())
     elif max(image.shape[:2]) > PHOTOGRAPH:
         kind = "jpeg"
     data = io.BytesIO()
-    picture.save(data, kind, optimize=True, **({"quality": 90} if kind == "jpeg" else {}))
+    picture.save(data, kind, optimize=True, **({"quality": 80} if kind == "jpeg" else {}))
     source = f"data:image/{kind};base64," + base64.b64encode(data.getvalue()).decode()
     height = round(size * image.shape[0] / image.shape[1])
     return f'<div class="panel"><img alt="" src="{source}" width="{size}" height="{height}">{escape(str(title))}</div>'

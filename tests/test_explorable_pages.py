@@ -219,6 +219,7 @@ def test_all_figures_stand_in_one_page_and_each_moves_by_itself(open_page):
 
 def test_a_figure_that_fails_leaves_its_fallback(browser, folder):  # noqa: F811
     html = explorables.Convolution().html().replace("data-state=", "data-state='{' data-not=")
+    html = html.replace("data-needs=", "data-none=")
     scripts = '<script src="explorables/convolution.js"></script><script src="explorables/page.js" defer></script>'
     (folder / "broken.html").write_text(PAGE.format(look="light", styles="", scripts=scripts, body=html), encoding="utf-8")
     page = browser.new_page()
@@ -253,7 +254,7 @@ def test_the_page_s_model_behaves_like_the_notebook_s(open_page):
 def test_a_page_gets_the_scripts_of_its_own_figures_and_no_others():
     assert explorable_pages.scripts_of("<p>data-explorable</p>") == []
     html = explorables.Convolution().html()
-    assert explorable_pages.scripts_of(html * 2) == ["convolution.js", "data_digits.js", "data_photograph.js", "page.js"]
+    assert explorable_pages.scripts_of(html * 2) == ["convolution.js", "page.js", "data_digits.js", "data_photograph.js"]
 
 
 def test_the_book_s_settings_bring_a_figure_from_a_notebook_into_its_page(browser, tmp_path, monkeypatch):  # noqa: F811

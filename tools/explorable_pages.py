@@ -27,8 +27,8 @@ def figure_script(figure):
 
 
 def data_script(name):
-    """A block of bytes as a classic script that leaves it, in base64, in ``explorableParts.data``."""
-    return f'{PARTS.format("data", name)}"{base64.b64encode(data.read(name)).decode()}";\n'
+    """A block of bytes as a classic script that leaves it, in base64, in ``explorableParts.data``, for who waits for it."""
+    return f'{PARTS.format("data", name)}"{base64.b64encode(data.read(name)).decode()}";\nexplorableParts.mount?.();\n'
 
 
 def write_files(folder):
@@ -47,8 +47,10 @@ def scripts_of(html):
     """Names of the scripts that a page needs, in the order in which they have to run; none if it shows no figure."""
     figures = sorted(set(FOUND.findall(html)))
     blocks = sorted({block for needs in NEEDED.findall(html) for block in needs.split()})
-    names = [f"{name}.js" for name in figures] + [f"data_{block}.js" for block in blocks]
-    return [*names, "page.js"] if figures else []
+    if not figures:
+        return []
+    # What needs no data is there before the weights have come over a slow line.
+    return [*(f"{name}.js" for name in figures), "page.js", *(f"data_{block}.js" for block in blocks)]
 
 
 def write_into_book(app):

@@ -1,5 +1,6 @@
-// Mounts the figures of a page: each script before this one left its figure or its data in explorableParts.
-// A figure gets a model with the methods that it would have in a notebook; there is no Python behind it.
+// Mounts the figures of a page: the scripts before this one left the figures in explorableParts, and those after it leave
+// data, and call mount() again. A figure gets a model with the methods that it would have in a notebook; there is no Python
+// behind it.
 (() => {
   const modelOf = state => {
     const listeners = {};
@@ -25,21 +26,27 @@
   };
   const decode = text => new DataView(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer);
 
-  const { figures = {}, data = {} } = self.explorableParts || {};
-  for (const place of document.querySelectorAll("[data-explorable]")) {
-    const { explorable, state, needs } = place.dataset;
-    if (place.model || !figures[explorable]) continue;
-    const el = document.createElement("div");
-    try {
-      const blocks = (needs || "").split(" ").filter(Boolean).map(name => [name, decode(data[name])]);
-      const model = modelOf({ ...JSON.parse(state), data: Object.fromEntries(blocks) });
-      place.prepend(el);
-      figures[explorable].render({ model, el });
-      place.model = model;
-      place.classList.add("mounted");  // the style sheet hides the fallback
-    } catch (error) {
-      el.remove();
-      console.error(error);
+  const parts = (self.explorableParts ||= {});
+  parts.mount = () => {
+    const { figures = {}, data = {} } = parts;
+    for (const place of document.querySelectorAll("[data-explorable]")) {
+      const { explorable, state, needs } = place.dataset;
+      const names = (needs || "").split(" ").filter(Boolean);
+      if (place.model || place.failed || !figures[explorable] || !names.every(name => name in data)) continue;
+      const el = document.createElement("div");
+      try {
+        const blocks = names.map(name => [name, decode(data[name])]);
+        const model = modelOf({ ...JSON.parse(state), data: Object.fromEntries(blocks) });
+        place.prepend(el);
+        figures[explorable].render({ model, el });
+        place.model = model;
+        place.classList.add("mounted");  // the style sheet hides the fallback
+      } catch (error) {
+        place.failed = true;
+        el.remove();
+        console.error(error);
+      }
     }
-  }
+  };
+  parts.mount();
 })();
