@@ -305,7 +305,7 @@ def test_the_notes_on_a_training_hang_on_no_object_that_its_hooks_lead_to(tmp_pa
     grade = ask(tmp_path, check, "class Net(nn.Linear):\n    def __init__(self):\n        super().__init__(3, 3)",
                 "def train(model, images):\n    model.eval()\n    model(images).sum().backward()\n"
                 "    hooks = [*model._forward_pre_hooks.values(), *model.weight._backward_hooks.values()]\n"
-                "    return [name for hook in hooks for name in ('__self__', 'args', 'func') if hasattr(hook, name)]")  # fmt: skip
+                "    return [name for hook in hooks for name in dir(hook) if name in ('__self__', 'args', 'func')]")  # fmt: skip
     assert grade.score == 1, grade.checks
 
 
@@ -315,7 +315,7 @@ def test_weights_brought_along_are_held_back_and_labels_are_dealt_anew(monkeypat
     images, labels = torch.arange(1000.0)[:, None, None, None].expand(1000, 1, 28, 28) % 10, torch.arange(1000) % 10
     monkeypatch.setattr(mnist_cnn, "digits", lambda split: (images, labels))
     monkeypatch.setattr(mnist_cnn, "_unseen", lambda draw: (images, labels))
-    layers = iter("aaaaab")  # what the structure says before and after each training
+    layers = iter("aaaab")  # before and after each training; not after that of a network that knew the digits
 
     class Network:
         def __init__(self, known):
@@ -799,7 +799,8 @@ folder.grade_all({str(submissions)!r}, {str(out)!r}, Experiment("word", "Word", 
 
 def test_an_interrupted_class_goes_on_where_it_was(submissions, tmp_path):
     program = f"""
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which is off where the tests themselves run in the background
 sys.path.insert(0, {str(ROOT / "tests")!r})
 from helpers.grading import folder, sandbox
 from helpers.grading.experiments import Check, Experiment, Result
