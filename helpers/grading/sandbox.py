@@ -147,6 +147,11 @@ def _bubblewrap(environment=None):
     # An empty root, and into it only what running Python needs: a list of what is let in cannot forget a secret.
     options = [shutil.which("bwrap"), "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     options += ["--uid", "65534", "--gid", "65534", "--hostname", "grading", "--clearenv"]
+    # What can be written to lies in memory, so each of the two places has a size. They come first: Python or the course may
+    # itself lie in /tmp.
+    options += ["--proc", "/proc", "--dev", "/dev"]
+    for name in ("/dev/shm", "/tmp"):  # noqa: S108 - in the sandbox, its own
+        options += ["--size", str(SCRATCH), "--tmpfs", name]
     for name in ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime"):
         if os.path.islink(name) and os.path.isdir(name):
             options += ["--symlink", os.readlink(name), name]
@@ -175,10 +180,6 @@ def _bubblewrap(environment=None):
     for name in HIDDEN_DATA:
         options += ["--ro-bind", "/dev/null", str(HELPERS / name)]
     options += ["--remount-ro", str(HELPERS / "grading"), "--remount-ro", str(HELPERS)]
-    # What can be written to lies in memory, so each of the two places has a size.
-    options += ["--proc", "/proc", "--dev", "/dev"]
-    for name in ("/dev/shm", "/tmp"):  # noqa: S108 - in the sandbox, its own
-        options += ["--size", str(SCRATCH), "--tmpfs", name]
     options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
     for name, value in (environment or {}).items():
         options += ["--setenv", name, value]
