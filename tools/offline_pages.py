@@ -2,8 +2,8 @@
 
 Typeset mathematics takes its style and fonts from the npm package katex (``npm ci`` brings it, tools/build_book.py runs
 that). For readers on a slow line, pages are made smaller: the theme's icon script, a copy of what its style sheet draws
-anyway, is emptied; of the two thousand icons stay those that a page shows; and a style sheet that every figure brings along
-stands once in a page.
+anyway, is emptied; of the two thousand icons stay those that a page shows; a style sheet that every figure brings along
+stands once in a page; and what searches is loaded by the page that searches.
 """
 
 import re
@@ -71,6 +71,17 @@ def keep_one_of_each_style(app, pagename, templatename, context, doctree):
     context["body"] = re.sub(r"<style>.*?</style>", first, context.get("body", ""), flags=re.DOTALL)
 
 
+def search_on_the_search_page_only(app, exception):
+    if exception is not None:
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        if page.name != "search.html":
+            html = page.read_text(encoding="utf-8")
+            smaller = re.sub(r'<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>\s*', "", html)
+            if smaller != html:
+                page.write_text(smaller, encoding="utf-8")
+
+
 def keep_icons_in_use(app, exception):
     if exception is not None:
         return
@@ -105,5 +116,6 @@ def setup(app):
     app.connect("builder-inited", copy_mathematics)
     app.connect("html-page-context", mend_accessibility)
     app.connect("html-page-context", keep_one_of_each_style)
+    app.connect("build-finished", search_on_the_search_page_only)
     app.connect("build-finished", keep_icons_in_use)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
