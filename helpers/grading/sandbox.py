@@ -164,6 +164,10 @@ def _bubblewrap(environment=None):
         PACKAGES,
         os.path.dirname(os.path.realpath(sys.executable)),
     }
+    # In the course's own folder nothing else is seen, and nothing can be written, wherever it lies.
+    course = HELPERS.parent
+    apart = not any(course.is_relative_to(name) for name in ("/usr", *python))
+    options += ["--tmpfs", str(course)] if apart else []
     for name in sorted(python):
         # /usr is in already; whoever keeps Python at the root of a home or of the repository gets only that folder.
         if os.path.isdir(name) and not name.startswith("/usr/"):
@@ -180,6 +184,7 @@ def _bubblewrap(environment=None):
     for name in HIDDEN_DATA:
         options += ["--ro-bind", "/dev/null", str(HELPERS / name)]
     options += ["--remount-ro", str(HELPERS / "grading"), "--remount-ro", str(HELPERS)]
+    options += ["--remount-ro", str(course)] if apart else []
     options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
     for name, value in (environment or {}).items():
         options += ["--setenv", name, value]
