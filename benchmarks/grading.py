@@ -1,4 +1,4 @@
-"""What it costs to grade one submission: ``python benchmarks/grading.py``, four minutes on an idle machine.
+"""What it costs to grade one submission: ``python benchmarks/grading.py``, on an idle machine.
 
 It grades, with the times that everybody is given, both solutions, one notebook of each experiment whose answers never
 end, and writes ``results/grading.json``, beside what ``recording.py`` describes:

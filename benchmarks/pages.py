@@ -1,6 +1,6 @@
 """How much a page of the book transfers, and how soon it can be used on a slow line: ``python benchmarks/pages.py``.
 
-Run ``make book`` first; then this takes a minute. Each page is opened in Chromium with an empty cache, at 1.6 Mbit/s and
+Run ``make book`` first. Each page is opened in Chromium with an empty cache, at 1.6 Mbit/s and
 with a processor made four times slower, from a server on this machine that compresses text, as public servers do.
 It writes ``results/pages.json``, beside what ``recording.py`` describes:
 
