@@ -10,12 +10,13 @@ It writes ``results/pages.json``, beside what ``recording.py`` describes:
         kilobytes         transferred, compressed, without weights and recordings (the next column)
         data_kilobytes    weights and recordings that figures of the page draw from
         seconds           until the text can be read and every figure answers that needs no weights or recordings
-        data_seconds      until every figure answers; both are medians of the repetitions
+        data_seconds      until every figure answers; both are medians of the repetitions, and end with the frame drawn then
 """
 
 import functools
 import gzip
 import http.server
+import re
 import shutil
 import statistics
 import sys
@@ -30,12 +31,23 @@ ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "_build" / "html"
 BITS_PER_SECOND = 1_600_000
 SLOWDOWN = 4
-REPETITIONS = 3
+REPETITIONS = 5
 COMPRESSED = (".html", ".js", ".css", ".svg", ".json", ".txt")
-# When the parser is done and the last figure has been put into its place; figures that need data may be left out.
-USABLE = """needs => document.readyState !== 'loading'
-    && [...document.querySelectorAll(`[data-explorable]${needs}`)].every(figure => figure.classList.contains('mounted'))
-    && performance.now() / 1000"""
+# Looks before every frame that is drawn: is the parser done, and has the last figure been put into its place?
+WATCH = """
+    const WEIGHTS = '[data-needs*=lenet_], [data-needs*=training_]';
+    const times = {};
+    const look = () => {
+        if (document.readyState !== 'loading') {
+            const waiting = [...document.querySelectorAll('[data-explorable]:not(.mounted)')];
+            if (waiting.every(figure => figure.matches(WEIGHTS))) times.seconds ??= performance.now() / 1000;
+            if (!waiting.length) times.data_seconds ??= performance.now() / 1000;
+        }
+        if (times.data_seconds) self.times = times;
+        else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+"""
 
 
 class Compressing(http.server.SimpleHTTPRequestHandler):
@@ -77,12 +89,14 @@ def visit(browser, address):
     names, sizes = {}, {}
     line.on("Network.requestWillBeSent", lambda event: names.setdefault(event["requestId"], event["request"]["url"]))
     line.on("Network.loadingFinished", lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}))
-    tab.goto(address, wait_until="commit", timeout=60_000)
-    seconds = [tab.wait_for_function(USABLE, arg=needs, timeout=60_000).json_value() for needs in (":not([data-needs])", "")]
+    tab.add_init_script(WATCH)
+    tab.goto(address, timeout=60_000)
+    times = tab.wait_for_function("self.times", timeout=60_000).json_value()
     tab.wait_for_load_state("networkidle", timeout=60_000)
-    data = sum(size for key, size in sizes.items() if "/explorables/data_" in names.get(key, ""))
     context.close()
-    return (sum(sizes.values()) - data) / 1000, data / 1000, *seconds
+    travelled = {names[key]: size for key, size in sizes.items() if names.get(key, "").startswith("http")}
+    data = sum(size for name, size in travelled.items() if re.search("/explorables/data_(lenet|training)_", name))
+    return (sum(travelled.values()) - data) / 1000, data / 1000, times["seconds"], times["data_seconds"]
 
 
 def main():

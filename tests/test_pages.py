@@ -6,6 +6,7 @@ environment sets REQUIRE_BROWSER=1.
 
 import contextlib
 import functools
+import gzip
 import http.server
 import os
 import re
@@ -252,6 +253,19 @@ def test_every_figure_that_moves_stands_live_in_its_page(browser, book_address, 
         assert found == {getattr(explorables, name).name for name in explorables.__all__}
     finally:
         context.close()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "data-explorable" in (BOOK / page).read_text(encoding="utf-8")])
+def test_a_page_with_figures_that_move_is_small(browser, book_address, page):
+    tab = browser.new_page()
+    answers = []
+    tab.on("response", answers.append)
+    tab.goto(book_address + page, wait_until="networkidle")
+    sizes = {answer.url: len(gzip.compress(answer.body())) for answer in answers}
+    tab.close()
+    weights = {url for url in sizes if re.search("/data_(lenet|training)_", url)}
+    assert 100_000 < sum(size for url, size in sizes.items() if url not in weights) < 450_000
+    assert sum(sizes[url] for url in weights) < 300_000
 
 
 @pytest.mark.parametrize("javascript", [True, False])

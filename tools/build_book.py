@@ -42,11 +42,13 @@ def fingerprint(paths, *more):
 def fingerprint_of_outputs():
     """Digest what the outputs of notebooks come from, besides their own code: helpers, recorded results, versions.
 
-    Not the grader, which no chapter imports, nor the scripts of figures, which go into the pages and not into outputs.
+    Not the grader, which no chapter imports, nor the scripts of figures, which go into the pages and not into outputs, nor
+    what was measured of pages and grader.
     """
-    helpers = [path for path in sorted((ROOT / "helpers").rglob("*")) if path.suffix not in (".js", ".css")]
-    helpers = [path for path in helpers if path.is_file() and "grading" not in path.parts]
-    return fingerprint([*helpers, ROOT / "results", ROOT / "requirements.txt"], sys.version, importlib.metadata.version("torch"))
+    paths = [path for folder in ("helpers", "results") for path in sorted((ROOT / folder).rglob("*")) if path.is_file()]
+    paths = [path for path in paths if path.suffix not in (".js", ".css") and "grading" not in path.parts]
+    paths = [path for path in paths if path not in (ROOT / "results" / "grading.json", ROOT / "results" / "pages.json")]
+    return fingerprint([*paths, ROOT / "requirements.txt"], sys.version, importlib.metadata.version("torch"))
 
 
 def notebooks():
@@ -148,7 +150,7 @@ def main():
     # build ended well and from the same settings, everything is written anew.
     pages_from = BUILD / "pages_from"
     settings = ["_config.yml", "_toc.yml", "_static", "_templates", "package-lock.json", "lecture.yml"]
-    settings += ["tools/offline_pages.py", "tools/coverage_page.py", "tools/explorable_pages.py", "helpers/explorables"]
+    settings += ["tools", "helpers/explorables"]
     pages = fingerprint([ROOT / name for name in settings], outputs)
     if not pages_from.exists() or pages_from.read_text() != pages:
         shutil.rmtree(DOCTREES, ignore_errors=True)

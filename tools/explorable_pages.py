@@ -5,6 +5,7 @@ since a page that is opened from disk may load nothing else, and each page gets 
 """
 
 import base64
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from helpers.explorables.explorable import FOLDER
 
 FOUND = re.compile(r'data-explorable="(\w+)"')
 NEEDED = re.compile(r'data-needs="([\w ]+)"')
+LARGE = 50_000  # bytes of a script, at most 30,000 on their way: weights and recordings are larger, code and digits smaller
 PARTS = "((self.explorableParts ??= {{}}).{} ??= {{}}).{} = "
 
 
@@ -46,10 +48,11 @@ def write_files(folder):
 def scripts_of(html):
     """Names of the scripts that a page needs, in the order in which they have to run; none if it shows no figure."""
     figures = sorted(set(FOUND.findall(html)))
-    blocks = sorted({block for needs in NEEDED.findall(html) for block in needs.split()})
+    blocks = {block for needs in NEEDED.findall(html) for block in needs.split()}
     if not figures:
         return []
-    # What needs no data is there before the weights have come over a slow line.
+    # What needs no data, or little, is there before the weights have come over a slow line.
+    blocks = sorted(blocks, key=lambda block: (len(data.read(block)), block))
     return [*(f"{name}.js" for name in figures), "page.js", *(f"data_{block}.js" for block in blocks)]
 
 
@@ -60,7 +63,14 @@ def write_into_book(app):
 def add_to_page(app, pagename, templatename, context, doctree):
     scripts = scripts_of(context.get("body", ""))
     for script in scripts:
-        app.add_js_file(f"explorables/{script}", loading_method="defer")
+        path = f"explorables/{script}"
+        content = (Path(app.outdir) / "_static" / path).read_bytes()
+        if len(content) > LARGE:
+            # At the end of the text, so that a browser asks for it when it has the text.
+            address = f'{context["pathto"](f"_static/{path}", 1)}?v={hashlib.sha256(content).hexdigest()[:8]}'
+            context["body"] += f'<script defer src="{address}"></script>\n'
+        else:
+            app.add_js_file(path, loading_method="defer")
     if scripts:
         app.add_css_file("explorables/explorable.css")
 

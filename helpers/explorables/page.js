@@ -24,7 +24,11 @@
       send() {},
     };
   };
-  const decode = text => new DataView(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer);
+  const decode = text => {
+    const letters = atob(text), bytes = new Uint8Array(letters.length);
+    for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);  // Uint8Array.from takes ten times as long
+    return new DataView(bytes.buffer);
+  };
 
   const parts = (self.explorableParts ||= {});
   parts.mount = () => {

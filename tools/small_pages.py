@@ -1,0 +1,108 @@
+"""Sphinx extension: pages that a slow line brings soon.
+
+Of style sheets and fonts stays what a page of the book uses, the work of the npm package purgecss and of fontTools. The
+theme's icon script, a copy of what its style sheet draws anyway, is emptied. A style sheet that every picture brings along
+stands once in a page, what searches is loaded by the page that searches, the theme's scripts come after the text, and so
+do pictures, which a notebook holds in its text: here they lie beside the page.
+"""
+
+import base64
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from fontTools import subset
+from sphinx.errors import ExtensionError
+
+SMALL = 1500  # letters; what is shorter is not worth a request of its own, and stays in the text
+
+
+def keep_one_of_each_style(app, pagename, templatename, context, doctree):
+    seen = set()
+
+    def first(style):
+        repeated = style[0] in seen
+        seen.add(style[0])
+        return "" if repeated else style[0]
+
+    context["body"] = re.sub(r"<style>.*?</style>", first, context.get("body", ""), flags=re.DOTALL)
+
+
+def put_pictures_beside_the_page(app, pagename, templatename, context, doctree):
+    folder = Path(app.outdir) / "_images"
+
+    def moved(picture):
+        before, kind, content = picture.groups()
+        name = f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.{kind}"
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(base64.b64decode(content))
+        # Not loading="lazy": the line may be gone when the reader comes to the picture.
+        return f'{before} decoding="async" fetchpriority="low" src="{context["pathto"](f"_images/{name}", 1)}"'
+
+    pattern = rf'(<img[^>]*?) src="data:image/(\w+);base64,([^"]{{{SMALL},}})"'
+    body = re.sub(pattern, moved, context.get("body", ""))
+    context["body"] = re.sub(r'(<img[^>]*?) src="data:', r'\1 loading="lazy" src="data:', body)
+
+
+# What searches, where nothing is searched; and the theme's scripts, which would otherwise come before the text.
+NOT_NEEDED = re.compile(
+    r'<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>\s*|<link rel="preload" as="script"[^>]*>\s*'
+)
+
+
+def take_out_what_is_not_needed(pages):
+    for page in pages:
+        if page.name != "search.html":
+            html = page.read_text(encoding="utf-8")
+            smaller = NOT_NEEDED.sub("", html)
+            if smaller != html:
+                page.write_text(smaller, encoding="utf-8")
+
+
+def keep_rules_in_use(source, built):
+    sheets = sorted((built / "_static").rglob("*.css"))
+    program = Path(source) / "node_modules" / "purgecss" / "bin" / "purgecss.js"
+    with tempfile.TemporaryDirectory() as folder:
+        # Scripts give elements their classes, too.
+        command = ["--css", *sheets, "--content", built / "**/*.html", built / "_static/**/*.js", "--output", folder]
+        purged = subprocess.run([shutil.which("node"), program, *command], capture_output=True, text=True)
+        if purged.returncode:
+            raise ExtensionError(f"purgecss failed (is it missing? 'make book' installs it):\n{purged.stderr}")
+        for sheet in sheets:
+            shutil.copyfile(Path(folder) / sheet.name, sheet)
+    return sheets
+
+
+def keep_glyphs_in_use(pages, sheets, fonts):
+    shown = {ord(character) for page in pages for character in page.read_text(encoding="utf-8")}
+    for sheet in sheets:
+        shown |= {int(code, 16) for code in re.findall(r'"\\([0-9a-fA-F]{2,5})"', sheet.read_text(encoding="utf-8"))}
+    for font in fonts:
+        smaller = subset.load_font(font, subset.Options(flavor="woff2"))
+        chosen = subset.Subsetter(subset.Options(flavor="woff2", layout_features=[]))
+        chosen.populate(unicodes=shown)
+        chosen.subset(smaller)
+        subset.save_font(smaller, font, subset.Options(flavor="woff2"))
+
+
+def make_smaller(app, exception):
+    if exception is not None:
+        return
+    built, static = Path(app.outdir), Path(app.outdir) / "_static"
+    pages = sorted(built.rglob("*.html"))
+    take_out_what_is_not_needed(pages)
+    (static / "scripts" / "fontawesome.js").write_text("/* The icons come from the style sheet. */\n")
+    for font in (static / "vendor" / "fontawesome" / "webfonts").iterdir():
+        if font.suffix != ".woff2":
+            font.unlink()  # for browsers from before 2016
+    keep_glyphs_in_use(pages, keep_rules_in_use(app.srcdir, built), sorted(static.rglob("*.woff2")))
+
+
+def setup(app):
+    app.connect("html-page-context", keep_one_of_each_style)
+    app.connect("html-page-context", put_pictures_beside_the_page)
+    app.connect("build-finished", make_smaller)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
