@@ -133,3 +133,17 @@ def test_a_layer_that_computes_something_else_is_not_timed(benchmark, monkeypatc
     monkeypatch.setitem(benchmark.LAYERS, "ours", Wrong)
     with pytest.raises(RuntimeError, match="differs from nn.Conv2d"):
         benchmark.measure_speed("LeNet conv2", "forward + backward", "ours", quick=True)
+
+
+def test_the_costs_of_grading_in_the_text_are_those_that_were_recorded():
+    runs = json.loads((ROOT / "results" / "grading.json").read_text(encoding="utf-8"))["runs"]
+    runs = {(run["submission"], run["cores"]): run for run in runs}
+    text = " ".join((ROOT / "grading.md").read_text(encoding="utf-8").split())
+    second, first = runs["02_conv2d, a class", 1]["each"], runs["01_mnist_cnn, solved", 1]["seconds"]
+    on_two = runs["01_mnist_cnn, solved", 2]["seconds"]
+    assert f"experiment 2 takes {second:.0f} seconds, most of them for importing PyTorch: {200 * second / 60:.0f} minutes for 200" in text
+    assert f"takes {first:.0f} seconds ({on_two:.0f} on two cores)" in text and 5 < 200 * first / 3600 < 5.5
+    assert f"experiment 2 takes about {50 * second / 60:.0f} minutes on one core, and experiment 1 from {50 * first / 60:.0f} minutes" in text
+    loops = [runs[f"{stem}, looping", 2] for stem in ("02_conv2d", "01_mnist_cnn")]
+    assert f"its whole budget, {loops[0]['budget']} and {loops[1]['budget']} seconds" in text
+    assert all(run["seconds"] < run["budget"] + 5 for run in loops)

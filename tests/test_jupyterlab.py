@@ -1,8 +1,10 @@
-"""Two figures in a real JupyterLab with a live kernel: Python moves them, and the reader moves them."""
+"""A real JupyterLab with a live kernel: Python and the reader move two figures; a learner does the first rung."""
 
 import json
 import os
+import re
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -25,7 +27,7 @@ NOTEBOOK = [
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab of this test's own, with its token; its folder holds ``figures.ipynb``."""
+    """The address of a JupyterLab of this test's own, with its token; its folder holds two notebooks and nothing else."""
     folder = tmp_path_factory.mktemp("lab")
     (folder / "notebooks").mkdir()
     cells = [nbformat.v4.new_code_cell(source) for source in NOTEBOOK]
@@ -33,6 +35,7 @@ def lab(tmp_path_factory):
     nbformat.write(
         nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "notebooks" / "figures.ipynb"
     )
+    shutil.copy(ROOT / "exercises" / "02_conv2d.ipynb", folder / "notebooks")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -67,14 +70,29 @@ def answers(address):
         return False
 
 
-def test_python_and_the_reader_move_the_same_figure(lab, browser):  # noqa: F811
+@pytest.fixture
+def open_notebook(lab, browser):  # noqa: F811
+    """Opens a notebook by its name and waits for its kernel; an error of the page's scripts fails the test."""
     address, token = lab
     page = browser.new_page(viewport={"width": 1280, "height": 1600})
     page.set_default_timeout(60_000)
     expect.set_options(timeout=60_000)
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{address}/lab/tree/figures.ipynb?token={token}")
+
+    def open_it(name):
+        # "reset": without the notebooks that another test had open.
+        page.goto(f"{address}/lab/tree/{name}?token={token}&reset")
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+        return page
+
+    yield open_it
+    page.close()
+    assert not errors
+
+
+def test_python_and_the_reader_move_the_same_figure(open_notebook):
+    page = open_notebook("figures.ipynb")
     cells = page.locator(".jp-Notebook .jp-CodeCell")
 
     def run(number):
@@ -82,7 +100,6 @@ def test_python_and_the_reader_move_the_same_figure(lab, browser):  # noqa: F811
         page.keyboard.press("Control+Enter")
 
     expect(cells.nth(len(NOTEBOOK) - 1)).to_be_attached()
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
     run(0)
     run(1)
     first, second = (cells.nth(i).locator(".explorable .live") for i in (0, 1))
@@ -110,5 +127,57 @@ def test_python_and_the_reader_move_the_same_figure(lab, browser):  # noqa: F811
     first.get_by_label("Image", exact=True).select_option("digit 7")
     run(4)
     expect(cells.nth(4).locator(".jp-OutputArea-output")).to_have_text("SEVEN True")
-    assert not errors
-    page.close()
+
+
+def test_a_learner_fills_in_a_blank_and_is_told_what_to_look_at(open_notebook):
+    page = open_notebook("02_conv2d.ipynb")
+    active = page.locator(".jp-Notebook .jp-Cell.jp-mod-active")
+
+    def go_on_to(words):
+        """Run cell after cell, until the one with these words is the active one."""
+        for _ in range(20):
+            if words in active.inner_text():
+                return
+            before = active.element_handle()
+            page.keyboard.press("Shift+Enter")
+            page.wait_for_function("cell => !cell.classList.contains('jp-mod-active')", arg=before)
+        raise AssertionError(f"no cell with {words!r}")
+
+    def run():
+        """Run the active cell; returns what it writes."""
+        prompt = active.locator(".jp-InputPrompt")
+        before = prompt.inner_text()
+        page.keyboard.press("Control+Enter")
+        expect(prompt).not_to_have_text(before)
+        expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
+        return "".join(active.locator(".jp-OutputArea-output").all_inner_texts()).strip()
+
+    def fill_in(text):
+        page.keyboard.press("Enter")
+        page.keyboard.press("Control+a")
+        page.keyboard.insert_text(text)
+        page.keyboard.press("Escape")
+        return run()
+
+    page.locator(".jp-Notebook .jp-Cell").first.click()
+    page.keyboard.press("Escape")
+    go_on_to("# The check of your number")
+    assert run().splitlines()[-1].strip() == "NotImplementedError:"
+    go_on_to("Now the same as a function.")
+    hint = active.locator("details")
+    expect(hint.get_by_text("multiplies cell by cell")).to_be_hidden()
+    hint.locator("summary").click()
+    expect(hint.get_by_text("multiplies cell by cell")).to_be_visible()
+    go_on_to("def one_window(")
+
+    def answer_is(expression):
+        """Write the answer, run it and its check; returns what the check writes last."""
+        assert fill_in(f"def one_window(window, kernel):\n    return {expression}") == ""
+        page.keyboard.press("ArrowDown")
+        said = run()
+        page.keyboard.press("ArrowUp")
+        return said.splitlines()[-1]
+
+    assert answer_is("window * kernel") == "AssertionError: There are 9 numbers, one for each cell. Add them up."
+    assert "The operator @ multiplies matrices." in answer_is("(window @ kernel).sum()")
+    assert answer_is("(window * kernel).sum()") == "Rung 1: passed."
