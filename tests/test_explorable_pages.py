@@ -254,7 +254,7 @@ def test_the_page_s_model_behaves_like_the_notebook_s(open_page):
 def test_a_page_gets_the_scripts_of_its_own_figures_and_no_others():
     assert explorable_pages.scripts_of("<p>data-explorable</p>") == []
     html = explorables.Convolution().html()
-    assert explorable_pages.scripts_of(html * 2) == ["convolution.js", "page.js", "data_photograph.js", "data_digits.js"]
+    assert explorable_pages.scripts_of(html * 2) == ["convolution.js", "page.js", "data_digits.js", "data_photograph.js"]
 
 
 def test_the_book_s_settings_bring_a_figure_from_a_notebook_into_its_page(browser, tmp_path, monkeypatch):  # noqa: F811

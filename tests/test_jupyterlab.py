@@ -16,6 +16,8 @@ import pytest
 from playwright.sync_api import expect
 from test_pages import ROOT, browser  # noqa: F401 (browser is a fixture)
 
+from helpers import explorables
+
 NOTEBOOK = [
     "from helpers import explorables\nfirst = explorables.Convolution()\nfirst",
     "second = explorables.Pooling(caption='Windows.')\nsecond",
@@ -24,17 +26,19 @@ NOTEBOOK = [
     "seven = first.data['digits'][7 * 784 : 8 * 784]\nprint('SEVEN', sum(first.image, []) == [round(x / 255, 2) for x in seven])",
 ]
 
+EVERY_FIGURE = [f"from helpers import explorables\nexplorables.{name}()" for name in explorables.__all__]
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab of this test's own, with its token; its folder holds two notebooks and nothing else."""
+    """The address of a JupyterLab of this test's own, with its token; its folder holds three notebooks and nothing else."""
     folder = tmp_path_factory.mktemp("lab")
     (folder / "notebooks").mkdir()
-    cells = [nbformat.v4.new_code_cell(source) for source in NOTEBOOK]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "notebooks" / "figures.ipynb"
-    )
+    for name, sources in {"figures": NOTEBOOK, "every_figure": EVERY_FIGURE}.items():
+        notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+        notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
     shutil.copy(ROOT / "exercises" / "02_conv2d.ipynb", folder / "notebooks")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -81,8 +85,8 @@ def open_notebook(lab, browser):  # noqa: F811
     page.on("pageerror", lambda error: errors.append(str(error)))
 
     def open_it(name):
-        # "reset": without the notebooks that another test had open.
-        page.goto(f"{address}/lab/tree/{name}?token={token}&reset")
+        # A workspace of its own: without the notebooks that another test had open.
+        page.goto(f"{address}/lab/workspaces/{name.partition('.')[0]}/tree/{name}?token={token}")
         page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
         return page
 
@@ -127,6 +131,20 @@ def test_python_and_the_reader_move_the_same_figure(open_notebook):
     first.get_by_label("Image", exact=True).select_option("digit 7")
     run(4)
     expect(cells.nth(4).locator(".jp-OutputArea-output")).to_have_text("SEVEN True")
+
+
+def test_every_figure_comes_to_life(open_notebook):
+    page = open_notebook("every_figure.ipynb")
+    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+    active = page.locator(".jp-Notebook .jp-Cell.jp-mod-active")
+    for name in explorables.__all__:
+        assert name in active.inner_text()
+        page.keyboard.press("Control+Enter")
+        expect(active.locator(".explorable .live")).to_be_visible()
+        expect(active.locator(".explorable .live [data-value]", has_text=re.compile(r"\d")).first).to_be_visible()
+        assert not active.locator(".explorable .fallback").count()
+        page.keyboard.press("Escape")
+        page.keyboard.press("ArrowDown")
 
 
 def test_a_learner_fills_in_a_blank_and_is_told_what_to_look_at(open_notebook):

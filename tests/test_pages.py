@@ -259,7 +259,7 @@ def test_every_figure_that_moves_stands_live_in_its_page(browser, book_address, 
 def test_a_page_with_figures_that_move_is_small(browser, book_address, page):
     tab = browser.new_page()
     answers = []
-    tab.on("response", answers.append)
+    tab.on("response", lambda answer: answers.append(answer))
     tab.goto(book_address + page, wait_until="networkidle")
     sizes = {answer.url: len(gzip.compress(answer.body())) for answer in answers}
     tab.close()

@@ -48,12 +48,12 @@ def write_files(folder):
 def scripts_of(html):
     """Names of the scripts that a page needs, in the order in which they have to run; none if it shows no figure."""
     figures = sorted(set(FOUND.findall(html)))
-    blocks = {block for needs in NEEDED.findall(html) for block in needs.split()}
+    needed = {block for needs in NEEDED.findall(html) for block in needs.split()}
     if not figures:
         return []
-    # What needs no data, or little, is there before the weights have come over a slow line.
-    blocks = sorted(blocks, key=lambda block: (len(data.read(block)), block))
-    return [*(f"{name}.js" for name in figures), "page.js", *(f"data_{block}.js" for block in blocks)]
+    # What needs no data, or little, is there before the weights have come over a slow line: the small ones stand first.
+    blocks = [f"data_{block}.js" for block in data.FILES if block in needed]
+    return [*(f"{name}.js" for name in figures), "page.js", *blocks]
 
 
 def write_into_book(app):

@@ -72,14 +72,15 @@ def _training(network):
     return content
 
 
+# In the order in which a page loads them.
 FILES = {
     "digits": digits,
     "photograph": photograph,
     "misread": misread,
     "lenet_plain": functools.partial(_lenet, "plain"),
     "lenet_augmented": functools.partial(_lenet, "augmented"),
-    "training_linear": functools.partial(_training, "linear"),
     "training_cnn": functools.partial(_training, "cnn"),
+    "training_linear": functools.partial(_training, "linear"),
 }
 
 

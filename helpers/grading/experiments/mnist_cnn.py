@@ -10,7 +10,9 @@ from helpers import mnist
 from helpers.grading.experiments import Check, Experiment, Raised, Result, Wrong
 from helpers.transformations import affine
 
-IN_A_LIST = " nn.Module does not look into Python lists: use nn.Sequential or nn.ModuleList."
+IN_A_LIST = (
+    " nn.Module does not look into Python lists: use nn.Sequential or nn.ModuleList. A layer that is used twice counts once."
+)
 FEW = 100
 KNOWN = 0.5  # of the digits told apart before training: of 84 networks with random weights, none told more than 0.32
 digits = functools.cache(mnist.load)
@@ -37,7 +39,7 @@ def activations(worker, draw):
         if layer.active is False and not layer.last:
             following = found.layers[number].kind
             raise Wrong(f"There is no activation function between layer {number} ({layer.kind}) and layer {number + 1} ({following}).",
-                        "Two layers without one between could be replaced by a single one: add a ReLU.")  # fmt: skip
+                        "Two layers without one between could be replaced by a single one: add a ReLU, and use its result: x = F.relu(x).")  # fmt: skip
     if any(layer.active and layer.last for layer in found.layers):
         raise Wrong("There is an activation function after the last layer.", "Logits may be any number: leave them as they are.")
     return _seen(found)
@@ -80,7 +82,8 @@ def learns(worker, draw, seconds=20):
     if after >= 0.98 * before:
         raise Wrong(f"The loss does not fall: {before:.2f} before the training, {after:.2f} after {steps} steps.",
                     "Does every step call loss.backward() and optimizer.step(), and was the optimizer made from the "
-                    "parameters of this model? Do labels and images of a mini-batch belong together?")  # fmt: skip
+                    "parameters of this model? Do labels and images of a mini-batch belong together, and are they those that "
+                    "train was given?")  # fmt: skip
     if after > 1.4 and right > 0.3:
         raise Wrong(f"The loss stays at {after:.2f}, though {right:.0%} of the 100 images are right.",
                     "Below 1.46 it cannot get with a softmax at the end of the network: F.cross_entropy does that itself.")  # fmt: skip
@@ -112,7 +115,7 @@ def training_mode(worker, draw):
     training = _short_training(worker, draw, network)
     if not all(step.training for step in training.steps):
         raise Wrong("The network is trained in evaluation mode.",
-                    "Call model.train() at the beginning of train: an evaluation before may have changed the mode.")  # fmt: skip
+                    "Call model.train() at the beginning of train, and after every evaluation in it: accuracy changes the mode.")  # fmt: skip
 
 
 def accuracy(worker, draw):
@@ -134,7 +137,7 @@ def accuracy(worker, draw):
             raise Wrong("accuracy returns the share of wrong answers.", "Count guesses == labels.")
         if abs(found - expected) > 2e-3:
             raise Wrong(f"accuracy says {found:.4f} where {expected:.4f} of the answers are right.",
-                        "Divide the right answers of all batches by the number of images; the last batch may be smaller.")  # fmt: skip
+                        "Divide the right answers of all batches by the number of images, after the loop; the last batch may be smaller.")  # fmt: skip
 
 
 def evaluation_mode(worker, draw):
@@ -144,7 +147,7 @@ def evaluation_mode(worker, draw):
     _explained(lambda: worker.call("accuracy", network, images, labels, seconds=20))
     if network.training_mode():
         raise Wrong("The network is evaluated in training mode.",
-                    "Call model.eval() at the beginning of accuracy: dropout and batch normalisation depend on it.")  # fmt: skip
+                    "Call model.eval() at the beginning of accuracy (dropout and batch normalisation depend on it), and leave it so.")  # fmt: skip
 
 
 def own_images(worker, draw):
@@ -181,7 +184,7 @@ def trained(images, seconds, full_marks, no_marks):
         message = f"{right:.2%} of {len(test_labels):,} new images are right, after {training.seconds:.0f} s of training."
         if fraction == 1:
             return Result(1.0, message)
-        hint = "Let the learning rate fall towards the end of the training."
+        hint = "These images are moved, turned and noisy: train on moved images, and let the learning rate fall towards the end."
         if training.stopped:
             hint = f"The training was stopped, since it took longer than the {seconds} seconds it was given: look at the clock."
         elif right < 0.5:
