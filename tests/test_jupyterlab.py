@@ -1,5 +1,6 @@
 """A real JupyterLab with a live kernel: Python and the reader move two figures; a learner does the first rung."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import urllib.request
 
 import nbformat
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 from test_pages import ROOT, browser  # noqa: F401 (browser is a fixture)
 
 from helpers import explorables
@@ -95,13 +96,25 @@ def open_notebook(lab, browser):  # noqa: F811
     assert not errors
 
 
+def run_cell(page, cell):
+    """Run the cell that has the focus, and wait until it is done. JupyterLab may not listen yet, so it is asked again."""
+    prompt = cell.locator(".jp-InputPrompt")
+    before = prompt.inner_text()
+    for _ in range(20):
+        page.keyboard.press("Control+Enter")
+        with contextlib.suppress(AssertionError):
+            expect(prompt).not_to_have_text(before, timeout=3_000)
+            break
+    expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
+
+
 def test_python_and_the_reader_move_the_same_figure(open_notebook):
     page = open_notebook("figures.ipynb")
     cells = page.locator(".jp-Notebook .jp-CodeCell")
 
     def run(number):
         cells.nth(number).locator(".cm-content").click()
-        page.keyboard.press("Control+Enter")
+        run_cell(page, cells.nth(number))
 
     expect(cells.nth(len(NOTEBOOK) - 1)).to_be_attached()
     run(0)
@@ -139,7 +152,7 @@ def test_every_figure_comes_to_life(open_notebook):
     active = page.locator(".jp-Notebook .jp-Cell.jp-mod-active")
     for name in explorables.__all__:
         assert name in active.inner_text()
-        page.keyboard.press("Control+Enter")
+        run_cell(page, active)
         expect(active.locator(".explorable .live")).to_be_visible()
         expect(active.locator(".explorable .live [data-value]", has_text=re.compile(r"\d")).first).to_be_visible()
         assert not active.locator(".explorable .fallback").count()
@@ -153,21 +166,18 @@ def test_a_learner_fills_in_a_blank_and_is_told_what_to_look_at(open_notebook):
 
     def go_on_to(words):
         """Run cell after cell, until the one with these words is the active one."""
-        for _ in range(20):
+        for _ in range(30):
             if words in active.inner_text():
                 return
             before = active.element_handle()
             page.keyboard.press("Shift+Enter")
-            page.wait_for_function("cell => !cell.classList.contains('jp-mod-active')", arg=before)
+            with contextlib.suppress(TimeoutError):  # JupyterLab may not listen yet
+                page.wait_for_function("cell => !cell.classList.contains('jp-mod-active')", arg=before, timeout=3_000)
         raise AssertionError(f"no cell with {words!r}")
 
     def run():
         """Run the active cell; returns what it writes."""
-        prompt = active.locator(".jp-InputPrompt")
-        before = prompt.inner_text()
-        page.keyboard.press("Control+Enter")
-        expect(prompt).not_to_have_text(before)
-        expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
+        run_cell(page, active)
         return "".join(active.locator(".jp-OutputArea-output").all_inner_texts()).strip()
 
     def fill_in(text):
