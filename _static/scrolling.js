@@ -18,3 +18,11 @@ addEventListener("load", () => {
   });
   document.querySelectorAll(".katex-display").forEach((formula) => mark.observe(formula));
 });
+
+// The buttons that open the two side bars: the theme listens to the first of each kind alone, which its style sheet hides.
+addEventListener("DOMContentLoaded", () => {
+  for (const side of ["primary", "secondary"]) {
+    const [heard, ...others] = document.querySelectorAll(`.${side}-toggle`);
+    for (const button of others) button.addEventListener("click", () => heard.click());
+  }
+});

@@ -255,6 +255,23 @@ def test_every_figure_that_moves_stands_live_in_its_page(browser, book_address, 
         context.close()
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_side_bar_opens_and_closes(browser, width):
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.goto(f"{BOOK.as_uri()}/chapters/02_convolution.html", wait_until="load")
+    place = "document.querySelector('nav.bd-links').getBoundingClientRect().x"
+    wide = width == WIDTHS[0]
+    tab.wait_for_function(f"{place} {'>=' if wide else '<'} 0")
+    tab.locator(".primary-toggle:visible").first.click()
+    tab.wait_for_function(f"{place} {'<' if wide else '>='} 0")
+    if wide:
+        tab.locator(".primary-toggle:visible").first.click()
+    else:
+        tab.keyboard.press("Escape")
+    tab.wait_for_function(f"{place} {'>=' if wide else '<'} 0")
+    tab.close()
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if "data-explorable" in (BOOK / page).read_text(encoding="utf-8")])
 def test_a_page_with_figures_that_move_is_small(browser, book_address, page):
     tab = browser.new_page()
