@@ -279,7 +279,9 @@ def table(header, rows, *, caption):
         )
 
     head, body = line("th", header), "".join(f"<tr>{line('td', cells)}</tr>" for cells in rows)
-    html = f'<table class="table"><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    # A table wider than a phone scrolls; its caption need not.
+    below = f'<span style="display:block;max-width:calc(100vw - 4rem)">{escape(caption)}</span>'
+    html = f'<table class="table"><caption>{below}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     return _Table(html, caption)
 
 

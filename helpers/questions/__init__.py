@@ -205,7 +205,8 @@ def _reply(reply, what):
 
 
 def _html(text):
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(" ".join(text.split())))
+    html = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(" ".join(text.split())))
+    return html.replace("-&gt;", '<span style="white-space:nowrap">-&gt;</span>')  # else a line may end within an arrow
 
 
 def _name(content):

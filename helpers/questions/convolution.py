@@ -88,7 +88,7 @@ difference_kernel = Choices(
 )
 
 bright_pixel = Number(
-    'In the figure, take the image "one bright pixel" and the kernel "the numbers 1 to 9". Which number stands in the top '
+    'In the figure, take the image "one bright pixel" and the kernel "numbers 1 to 9". Which number stands in the top '
     "left corner of the map?",
     answer=conv2d(dot[None, None], numbers[None, None])[0, 0, 0, 0].item(),
     right="In the first window the bright pixel lies in the lower right corner, under the 9. In the last one it lies under "

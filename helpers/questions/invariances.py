@@ -34,8 +34,9 @@ turned_and_moved = Number(
     "In the figure above, rotate the 6 by 30°, and leave it so. Then move it to the right, pixel by pixel: what is the "
     "last shift at which the plain network's answer is still right?",
     answer=last_right("plain", rotate=30),
-    right=f"Upright, it may move by {last_right('plain'):.0f} pixels. What a network forgives does not add up: a turn "
-    "that it forgives leaves less room for a shift.",
+    right=f"Upright, it may move by {last_right('plain'):.0f} pixels. What a network forgives of two changes at once does not "
+    "follow from what it forgives of each: this turn leaves less room to the right, the opposite one, −30°, leaves more "
+    f"({last_right('plain', rotate=-30):.0f} pixels).",
     wrong={
         last_right("plain"): "So far the upright 6 may move. Rotate it by 30° first, then choose “Move right” again.",
         last_right("augmented", rotate=30): "That is the augmented network, the lower strip.",

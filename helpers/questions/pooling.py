@@ -68,10 +68,10 @@ gradient_of_ties = Choices(
 
 one_pixel_to_the_right = Choices(
     "A digit moves by one pixel to the right. What does max pooling with 2×2 windows and stride 2 put out?",
-    Wrong("the same numbers as before", "Only where the largest number stays inside its window. A line one cell wide leaves its window at every second step."),
+    Wrong("the same numbers as before", "Only where the largest number stays inside its window and no larger one comes in. A line one cell wide leaves its window at every second step."),
     Wrong("the same numbers, one cell further to the right", "One cell of the result is two pixels of the image. That is what a move by two pixels does."),
-    Right("some of the same numbers, and some others", "Where the largest number stays inside its window, the result stays; elsewhere it changes. How much, we measure."),
-    Wrong("entirely different numbers", "Where the largest number stays inside its window, nothing changes."),
+    Right("some of the same numbers, and some others", "Where the largest number stays inside its window and no larger one comes in, the result stays; elsewhere it mostly changes. How much, we measure."),
+    Wrong("entirely different numbers", "Where the largest number stays inside its window and no larger one comes in, the result stays as it was."),
 )
 
 line_leaves = Number(

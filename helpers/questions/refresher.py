@@ -92,10 +92,10 @@ softmax_twice = Choices(
         "Probabilities lie between 0 and 1, so as logits they differ by 1 at most, and their softmax is nearly flat.",
     ),
     Right(
-        "No error: softmax is applied twice, the gradients shrink, and the loss can never come near 0.",
+        "No error: softmax is applied twice, and the loss can never come near 0.",
         "Even for a perfect answer, the second softmax leaves the right class far from probability 1; the next cell "
-        "computes how far. With smaller gradients a network can learn more slowly, and a larger learning rate can hide "
-        "the mistake.",
+        "computes how far. The largest number stays the largest, so the answers can still be right, and the mistake is easy "
+        "to miss.",
     ),
     Wrong(
         "It trains better, since probabilities are what we want.",
@@ -125,7 +125,8 @@ gradient_after_three_calls = Number(
 )
 
 forgotten_zero_grad = Choices(
-    "You forget `optimizer.zero_grad()`. What does the training loop do?",
+    "A training loop takes one step after another, and before each it should clear the old gradients: "
+    "`optimizer.zero_grad()` does that. You forget it. What does the loop do?",
     Wrong(
         "It raises an error at the second `backward()`.",
         "To add up gradients is allowed, and sometimes wanted. The error about a second `backward()` comes when the "
@@ -135,8 +136,8 @@ forgotten_zero_grad = Choices(
     Wrong("The weights do not move.", "They do move, with every step, and usually too far."),
     Right(
         "Each step uses the sum of all gradients so far.",
-        "It is like momentum that forgets nothing: old gradients push for ever, and the loss swings instead of "
-        "settling. The second task at the end of the chapter shows it.",
+        "Old gradients push for ever, and the loss swings instead of settling. The second task at the end of the chapter "
+        "shows it.",
     ),
 )
 
@@ -189,7 +190,7 @@ first_loss = Choices(
     ),
     Right(
         "It gives the right class a probability of about 1/10, so it starts where it should.",
-        "ln 10 is 2.303. That does not prove that it can learn; for that, let it overfit a hundred images.",
+        "ln 10 is 2.303. That does not prove that it can learn; for that, let it learn a hundred images by heart.",
     ),
     Wrong("The learning rate is too large.", "No step has been made, so the learning rate has not mattered yet."),
 )
@@ -235,16 +236,18 @@ set_to_choose_by = Choices(
     ),
 )
 
+_FOUR_OF_FIVE = next(step for step, accuracy in zip(steps, accuracies["linear"]) if accuracy > 0.8)
 four_of_five = Number(
     "In the figure, what is the first of the recorded steps after which the linear classifier reads more than 80% of the "
     "digits?",
-    answer=next(step for step, accuracy in zip(steps, accuracies["linear"]) if accuracy > 0.8),
+    answer=_FOUR_OF_FIVE,
     right="So few mini-batches of 100 digits are enough for that. The next ten percent take far longer.",
     wrong={
         10: f"After 10 steps it is {accuracies['linear'][steps.index(10)]:.1%}: nearly. Which step comes next?",
         20: "There is an earlier one. Go back by a step.",
         1000: "That is the end. Drag the slider to the start, and go on until the accuracy passes 80%.",
-        9: "It is the tenth that was recorded, if you count from 1; the question is after how many steps of training.",
+        steps.index(_FOUR_OF_FIVE) + 1: "That is its place among the recorded steps, counted from 1; the question is after how "
+        "many steps of training.",
         28: "There, more than 85% are read. Go back.",
     },
     other="Go to the start, then on step by step, and read the line above the images.",
@@ -308,7 +311,8 @@ who_is_ahead = Choices(
     ),
     Wrong(
         "Neither: both curves meet at the end.",
-        "They meet once, near step 100, and then part again: near 100% a small distance is a large part of the errors.",
+        "After the first step they meet only once, near step 100, and then part again: near 100% a small distance is a large "
+        "part of the errors.",
     ),
 )
 

@@ -187,16 +187,17 @@ stride_first = Choices(
 _STACK_OF_FIVE = [nn.Conv2d(1, 1, 3)] * 5
 
 as_much_as_one_large = Number(
-    "How many parameters does the smallest stack of 3×3 convolutions have, stride 1 and one channel, that sees as much as an 11×11 filter?",
+    "How many parameters does the smallest stack of 3×3 convolutions with stride 1, dilation 1 and one channel have that sees as much as an 11×11 filter?",
     answer=len(_STACK_OF_FIVE) * parameter_count(_STACK_OF_FIVE[0]),
     right="Five layers, of 9 weights and a bias each; they see 3, 5, 7, 9 and 11 pixels. The one large filter has 122 parameters.",
     wrong={
         parameter_count(nn.Conv2d(1, 1, 11)): "That is the large filter itself: 11·11 weights and a bias.",
         45: "Those are the weights. Each layer has a bias, too.",
         40: "Four layers see 9×9. It takes one more.",
+        30: "Three layers see 7×7. With dilation, three can see 11×11; but here the dilation is 1.",
         60: "Six layers see 13×13. One less is enough.",
         5: "That is the number of layers. Each of them has 9 weights and a bias.",
         10: "That is one layer.",
     },
-    other="Begin with three 3×3 layers, and add layers until the field is 11×11. The parameters stand at the bottom of the figure.",
+    other="Begin with three 3×3 layers, leave the dilation at 1, and add layers until the field is 11×11. The parameters stand at the bottom of the figure.",
 )
