@@ -7,10 +7,11 @@ It writes ``results/pages.json``, beside what ``recording.py`` describes:
     line_bits_per_second, processor_slowdown, browser
     pages           list of
         page
-        kilobytes         transferred, compressed, without weights and recordings (the next column)
-        data_kilobytes    weights and recordings that figures of the page draw from
-        seconds           until the text can be read and every figure answers that needs no weights or recordings
-        data_seconds      until every figure answers; both are medians of the repetitions, and end with the frame drawn then
+        kilobytes           transferred, compressed, without weights and recordings (the next column)
+        data_kilobytes      weights and recordings that figures of the page draw from
+        seconds             until the text can be read and every figure answers
+        complete_seconds    until all weights have come, those of a second network, too; both are medians of the repetitions,
+                            and end with the frame drawn then
 """
 
 import functools
@@ -33,17 +34,18 @@ BITS_PER_SECOND = 1_600_000
 SLOWDOWN = 4
 REPETITIONS = 5
 COMPRESSED = (".html", ".js", ".css", ".svg", ".json", ".txt")
-# Looks before every frame that is drawn: is the parser done, and has the last figure been put into its place?
+# Looks before every frame that is drawn: is the parser done, is every figure in its place, and has it all its data?
 WATCH = """
-    const WEIGHTS = '[data-needs*=lenet_], [data-needs*=training_]';
     const times = {};
+    const complete = ({ model, dataset }) => {
+        return (dataset.later || '').split(' ').every(name => !name || name in model.get('data'));
+    };
     const look = () => {
-        if (document.readyState !== 'loading') {
-            const waiting = [...document.querySelectorAll('[data-explorable]:not(.mounted)')];
-            if (waiting.every(figure => figure.matches(WEIGHTS))) times.seconds ??= performance.now() / 1000;
-            if (!waiting.length) times.data_seconds ??= performance.now() / 1000;
+        if (document.readyState !== 'loading' && !document.querySelector('[data-explorable]:not(.mounted)')) {
+            times.seconds ??= performance.now() / 1000;
+            if ([...document.querySelectorAll('[data-explorable]')].every(complete)) times.complete_seconds ??= performance.now() / 1000;
         }
-        if (times.data_seconds) self.times = times;
+        if (times.complete_seconds) self.times = times;
         else requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
@@ -76,7 +78,7 @@ def packed(path):
 
 
 def visit(browser, address):
-    """Open a page with an empty cache; returns (kilobytes, kilobytes of data, seconds, seconds with data)."""
+    """Open a page with an empty cache; returns (kilobytes, kilobytes of data, seconds, seconds until complete)."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
     line = context.new_cdp_session(tab)
@@ -96,7 +98,7 @@ def visit(browser, address):
     context.close()
     travelled = {names[key]: size for key, size in sizes.items() if names.get(key, "").startswith("http")}
     data = sum(size for name, size in travelled.items() if re.search("/explorables/data_(lenet|training)_", name))
-    return (sum(travelled.values()) - data) / 1000, data / 1000, times["seconds"], times["data_seconds"]
+    return (sum(travelled.values()) - data) / 1000, data / 1000, times["seconds"], times["complete_seconds"]
 
 
 def main():
@@ -115,14 +117,14 @@ def main():
         record |= {"line_bits_per_second": BITS_PER_SECOND, "processor_slowdown": SLOWDOWN, "browser": browser.version}
         for page in tqdm(pages, unit="page"):
             visits = [visit(browser, f"http://127.0.0.1:{server.server_port}/{page}") for _ in range(REPETITIONS)]
-            kilobytes, data, seconds, data_seconds = map(statistics.median, zip(*visits))
+            kilobytes, data, seconds, complete = map(statistics.median, zip(*visits))
             row = {"page": page, "kilobytes": round(kilobytes), "data_kilobytes": round(data)}
-            rows.append(row | {"seconds": round(seconds, 2), "data_seconds": round(data_seconds, 2)})
+            rows.append(row | {"seconds": round(seconds, 2), "complete_seconds": round(complete, 2)})
         browser.close()
     server.shutdown()
     recording.put(recording.RESULTS / "pages.json", recording.as_json(record | {"pages": rows}))
     for row in rows:
-        print("{page:36} {kilobytes:5} kB {seconds:6.2f} s, with {data_kilobytes:3} kB of data {data_seconds:6.2f} s".format(**row))
+        print("{page:36} {kilobytes:5} kB {seconds:6.2f} s; with all {data_kilobytes:3} kB of data {complete_seconds:6.2f} s".format(**row))
 
 
 if __name__ == "__main__":

@@ -43,17 +43,21 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def open_page(browser, folder):  # noqa: F811
-    """Opens a page that shows these figures; at the end, no error may have been seen, nor a request to elsewhere."""
+    """Opens a page that shows these figures; at the end, no error may have been seen, nor a request to elsewhere.
+
+    What figures can begin without is not sent but put into the list ``hold``, if one is given.
+    """
     contexts, problems = [], []
 
     def look_at_request(request):
         if not request.url.startswith((folder.as_uri(), "data:", "blob:")):
             problems.append(f"request to another place: {request.url}")
 
-    def open_page(*figures, look="light", width=WIDTHS[0], **options):
+    def open_page(*figures, look="light", width=WIDTHS[0], hold=None, **options):
         body = "".join(figure.html() for figure in figures)
-        names = explorable_pages.scripts_of(body)
-        scripts = "".join(f'<script defer src="explorables/{name}"></script>' for name in names)
+        now, later = explorable_pages.scripts_of(body)
+        scripts = "".join(f'<script defer src="explorables/{name}"></script>' for name in now)
+        scripts += "".join(f'<script type="later" src="explorables/{name}"></script>' for name in later)
         text = PAGE.format(look=look, styles=STYLES, scripts=scripts, body=body)
         (folder / "page.html").write_text(text, encoding="utf-8")
         contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=look, **options))
@@ -63,7 +67,12 @@ def open_page(browser, folder):  # noqa: F811
         page.on("console", lambda line: problems.append(line.text) if line.type in ("error", "warning") else None)
         page.on("request", look_at_request)
         page.on("requestfailed", lambda request: problems.append(f"request that failed: {request.url}"))
+        if hold is not None:
+            for name in later:
+                page.route(f"**/{name}", lambda route: hold.append(route))
         page.goto((folder / "page.html").as_uri())
+        if hold is None and options.get("java_script_enabled", True):
+            page.wait_for_function(ALL_HAS_COME)
         return page
 
     yield open_page
@@ -71,6 +80,9 @@ def open_page(browser, folder):  # noqa: F811
         context.close()
     assert not problems, "\n".join(problems)
 
+
+ALL_HAS_COME = """() => [...document.querySelectorAll('.mounted[data-later]')].every(
+    figure => figure.dataset.later.split(' ').every(name => name in figure.model.get('data')))"""
 
 SHOWN = """figure => {
     const shown = {};
@@ -252,9 +264,39 @@ def test_the_page_s_model_behaves_like_the_notebook_s(open_page):
 
 
 def test_a_page_gets_the_scripts_of_its_own_figures_and_no_others():
-    assert explorable_pages.scripts_of("<p>data-explorable</p>") == []
+    assert explorable_pages.scripts_of("<p>data-explorable</p>") == ([], [])
     html = explorables.Convolution().html()
-    assert explorable_pages.scripts_of(html * 2) == ["convolution.js", "page.js", "data_digits.js", "data_photograph.js"]
+    convolution = ["convolution.js", "page.js", "data_digits.js", "data_photograph.js"]
+    assert explorable_pages.scripts_of(html * 2) == (convolution, [])
+
+
+def test_what_one_figure_can_begin_without_comes_at_once_where_another_needs_it():
+    plain, augmented = (explorables.Invariances(network=name).html() for name in ("plain", "augmented"))
+    digits, *weights = "data_digits.js", "data_lenet_plain.js", "data_lenet_augmented.js"
+    assert explorable_pages.scripts_of(plain) == (["invariances.js", "page.js", digits, weights[0]], weights[1:])
+    assert explorable_pages.scripts_of(augmented) == (["invariances.js", "page.js", digits, weights[1]], weights[:1])
+    assert explorable_pages.scripts_of(plain + augmented) == (["invariances.js", "page.js", digits, *weights], [])
+
+
+def test_a_figure_answers_before_all_weights_have_come_and_takes_them_when_they_come(open_page):
+    held = []
+    page = open_page(explorables.LeNet(), explorables.Invariances(digit=4), hold=held)
+    lenet, invariances = page.locator("[data-explorable=lenet]"), page.locator("[data-explorable=invariances]")
+    page.wait_for_function("document.querySelector('body > script[src*=augmented]')")
+    assert page.locator("input:disabled").evaluate_all("all => all.map(each => each.value)") == ["augmented", "augmented"]
+    compare(lenet.evaluate(SHOWN), explorables.LeNet(), {})
+    assert invariances.get_by_text("still loading").count() == 2
+    compare(invariances.evaluate(SHOWN), explorables.Invariances(digit=4, network="plain"), {})
+    page.evaluate(axe())
+    assert page.evaluate(AXE) == []
+    for request in held:
+        request.continue_()
+    page.wait_for_function(ALL_HAS_COME)
+    assert not page.get_by_text("still loading").count()
+    assert not page.locator("input:disabled").count()
+    compare(invariances.evaluate(SHOWN), explorables.Invariances(digit=4), {})
+    lenet.get_by_role("radio", name="distorted at random").check()
+    compare(lenet.evaluate(SHOWN), explorables.LeNet(network="augmented"), {})
 
 
 def test_the_book_s_settings_bring_a_figure_from_a_notebook_into_its_page(browser, tmp_path, monkeypatch):  # noqa: F811

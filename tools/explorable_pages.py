@@ -15,7 +15,7 @@ from helpers.explorables import data
 from helpers.explorables.explorable import FOLDER
 
 FOUND = re.compile(r'data-explorable="(\w+)"')
-NEEDED = re.compile(r'data-needs="([\w ]+)"')
+NEEDED = re.compile(r'data-(needs|later)="([\w ]+)"')
 LARGE = 50_000  # bytes of a script, at most 30,000 on their way: weights and recordings are larger, code and digits smaller
 PARTS = "((self.explorableParts ??= {{}}).{} ??= {{}}).{} = "
 
@@ -46,14 +46,17 @@ def write_files(folder):
 
 
 def scripts_of(html):
-    """Names of the scripts that a page needs, in the order in which they have to run; none if it shows no figure."""
+    """Names of the scripts that a page needs in the order in which they have to run, and of those that may come later."""
     figures = sorted(set(FOUND.findall(html)))
-    needed = {block for needs in NEEDED.findall(html) for block in needs.split()}
     if not figures:
-        return []
+        return [], []
+    blocks = {"needs": set(), "later": set()}
+    for when, names in NEEDED.findall(html):
+        blocks[when].update(names.split())
+    blocks["later"] -= blocks["needs"]
     # What needs no data, or little, is there before the weights have come over a slow line: the small ones stand first.
-    blocks = [f"data_{block}.js" for block in data.FILES if block in needed]
-    return [*(f"{name}.js" for name in figures), "page.js", *blocks]
+    now, later = ([f"data_{block}.js" for block in data.FILES if block in blocks[when]] for when in ("needs", "later"))
+    return [*(f"{name}.js" for name in figures), "page.js", *now], later
 
 
 def write_into_book(app):
@@ -61,14 +64,15 @@ def write_into_book(app):
 
 
 def add_to_page(app, pagename, templatename, context, doctree):
-    scripts = scripts_of(context.get("body", ""))
-    for script in scripts:
+    scripts, later = scripts_of(context.get("body", ""))
+    for script in [*scripts, *later]:
         path = f"explorables/{script}"
         content = (Path(app.outdir) / "_static" / path).read_bytes()
-        if len(content) > LARGE:
-            # At the end of the text, so that a browser asks for it when it has the text.
+        if script in later or len(content) > LARGE:
+            # At the end of the text, so that a browser asks for it when it has the text; a browser does not know the type
+            # "later", so page.js asks for those.
             address = f'{context["pathto"](f"_static/{path}", 1)}?v={hashlib.sha256(content).hexdigest()[:8]}'
-            context["body"] += f'<script defer src="{address}"></script>\n'
+            context["body"] += f'<script {"type=later" if script in later else "defer"} src="{address}"></script>\n'
         else:
             app.add_js_file(path, loading_method="defer")
     if scripts:

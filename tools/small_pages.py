@@ -39,11 +39,12 @@ def put_pictures_beside_the_page(app, pagename, templatename, context, doctree):
         name = f"{hashlib.sha256(content.encode()).hexdigest()[:16]}.{kind}"
         folder.mkdir(exist_ok=True)
         (folder / name).write_bytes(base64.b64decode(content))
-        # Not loading="lazy": the line may be gone when the reader comes to the picture.
-        return f'{before} decoding="async" fetchpriority="low" src="{context["pathto"](f"_images/{name}", 1)}"'
+        return f'{before} decoding="async" loading="lazy" src="{context["pathto"](f"_images/{name}", 1)}"'
 
     pattern = rf'(<img[^>]*?) src="data:image/(\w+);base64,([^"]{{{SMALL},}})"'
     body = re.sub(pattern, moved, context.get("body", ""))
+    # What the reader sees first, and what figures compute with, comes first; book.js asks for the rest when the page has
+    # loaded, since the line may be gone when the reader comes to a picture.
     context["body"] = re.sub(r'(<img[^>]*?) src="data:', r'\1 loading="lazy" src="data:', body)
 
 

@@ -124,7 +124,11 @@ const radios = (label, options, onchange) => {
   const labels = options.map(([, text], i) => element("label", {}, inputs[i], element("span", {}, text)));
   return {
     element: element("fieldset", { class: "control radios" }, element("legend", {}, label), ...labels),
-    show: value => inputs.forEach(input => { input.checked = input.value === String(value); }),
+    // What is not in there yet cannot be chosen.
+    show: (value, there = () => true) => inputs.forEach(input => {
+      input.checked = input.value === String(value);
+      input.disabled = !there(input.value);
+    }),
   };
 };
 

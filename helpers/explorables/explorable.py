@@ -68,6 +68,14 @@ class Explorable(anywidget.AnyWidget):
         raise NotImplementedError(f"{type(self).__name__} needs a fallback")
 
     @property
+    def later(self):
+        """Of :attr:`needs`, what the figure can begin without in its present state: a page asks for it last.
+
+        When it has come, the listeners to ``change:data`` hear of it. A notebook sends everything at once.
+        """
+        return ()
+
+    @property
     def state(self):
         """The values of all traits of the figure's own, ready for JSON."""
         own = set(self.trait_names(sync=True)).difference(Explorable.class_trait_names())
@@ -76,10 +84,11 @@ class Explorable(anywidget.AnyWidget):
     def html(self):
         """The figure as the page holds it: the fallback, and what a script needs to put the live figure in its place."""
         state = escape(json.dumps(self.state, separators=(",", ":")))
-        needs = f' data-needs="{" ".join(self.needs)}"' if self.needs else ""
+        now = [name for name in self.needs if name not in self.later]
+        blocks = "".join(f' data-{when}="{" ".join(names)}"' for when, names in (("needs", now), ("later", self.later)) if names)
         caption = f"<figcaption>{escape(self.caption)}</figcaption>" if self.caption else ""
         return (
-            f'{SHEET}<figure class="handmade explorable" data-explorable="{self.name}" data-state="{state}"{needs}>'
+            f'{SHEET}<figure class="handmade explorable" data-explorable="{self.name}" data-state="{state}"{blocks}>'
             f'<div class="fallback">{self.fallback().picture}</div>{caption}</figure>'
         )
 

@@ -26,8 +26,9 @@ export default {
   render({ model, el }) {
     const { root, say } = stage(el, model, "Invariances: how far a digit may be moved, turned, resized, stretched and sheared");
     const data = model.get("data");
-    const networks = { plain: lenet(data.lenet_plain), augmented: lenet(data.lenet_augmented) };
-    const names = () => (model.get("network") === "both" ? Object.keys(networks) : [model.get("network")]);
+    const networks = networksOf(model);
+    const wanted = name => ["both", name].includes(model.get("network"));
+    const names = () => Object.keys(networks).filter(wanted);
     const amounts = () => {
       const [right, down] = model.get("translate");
       return { right, down, ...Object.fromEntries(["rotate", "scale", "stretch", "shear"].map(name => [name, model.get(name)])) };
@@ -63,7 +64,7 @@ export default {
     });
     const back = button("Back to the original", () => { change(model, { translate: [0, 0], rotate: 0, scale: 1, stretch: 1, shear: 0 }); heard(); });
     board.element.append(back);
-    const answers = Object.keys(networks).map(name => [name, bars(`${name} network`, `${name}_probabilities`)]);
+    const answers = ["plain", "augmented"].map(name => [name, bars(`${name} network`, `${name}_probabilities`)]);
     const moving = radios("What to change", SLIDERS.map(([name, text]) => [name, text]), name => change(model, { moving: name }));
     const sliders = SLIDERS.map(([name, text, min, max, step, , unit]) => [name, slider(text, { min, max, step }, value => set(name, value), value => number(value) + unit)]);
     const strips = element("div", { class: "strips" });
@@ -87,6 +88,7 @@ export default {
       return kept[name];
     };
     const drawStrip = (name, slide) => {
+      if (!networks[name]) return [element("p", {}, element("b", {}, name), ": still loading"), element("div", { class: "track" }, element("div", { class: "strip" }, element("i", { class: "wrong" })))];
       const { values, answers } = over(name, slide), [moved, , min, max, , nothing, unit] = slide, label = model.get("digit");
       const start = values.findIndex(value => Math.abs(value - nothing) < 1e-9), wrong = answer => answer !== label;
       const first = answers.slice(0, start + 1).findLastIndex(wrong) + 1, after = answers.slice(start).findIndex(wrong);
@@ -106,19 +108,19 @@ export default {
     const draw = () => {
       const now = amounts(), image = affine(digit(), now), slide = SLIDERS.find(([name]) => name === model.get("moving"));
       choose.show(model.get("digit"));
-      which.show(model.get("network"));
+      which.show(model.get("network"), name => name === "both" || networks[name]);
       moving.show(model.get("moving"));
       board.show({
         values: Array.from({ length: 28 }, (_, row) => image.slice(28 * row, 28 * row + 28)), label: "the digit: drag it", name: "image", colour: grey(0, 1), drawing: true,
         current: [14, 14], describe: () => `moved ${number(now.right)} px to the right, ${number(now.down)} px down`,
       });
       for (const [name, { element: box, show }] of answers) {
-        box.hidden = !names().includes(name);
-        if (!box.hidden) show(networks[name].run(image).fc3);
+        box.hidden = !wanted(name);
+        if (!box.hidden) show(networks[name]?.run(image).fc3);
       }
       for (const [name, each] of sliders) { each.element.hidden = name !== slide[0]; each.show(now[name]); }
-      strips.replaceChildren(...names().flatMap(name => drawStrip(name, slide)));
+      strips.replaceChildren(...["plain", "augmented"].filter(wanted).flatMap(name => drawStrip(name, slide)));
     };
-    connect(model, ["digit", "translate", "rotate", "scale", "stretch", "shear", "moving", "network"], draw);
+    connect(model, ["digit", "translate", "rotate", "scale", "stretch", "shear", "moving", "network", "data"], draw);
   },
 };

@@ -95,6 +95,11 @@ class Invariances(Explorable):
     def _networks(self):
         return trained.NAMES if self.network == "both" else (self.network,)
 
+    @property
+    def later(self):
+        """The weights of one network: of two, the plain one answers first."""
+        return tuple(f"lenet_{name}" for name in trained.NAMES if name != self._networks()[0])
+
     def numbers(self):
         """``image``; and for each network: its probabilities, and its answers over the slider's range.
 

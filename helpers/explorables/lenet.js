@@ -54,7 +54,7 @@ export default {
   render({ model, el }) {
     const { root, say, refuse } = stage(el, model, "LeNet reads what you draw");
     const data = model.get("data");
-    const networks = { plain: lenet(data.lenet_plain), augmented: lenet(data.lenet_augmented) };
+    const networks = networksOf(model);
     // Whether the pen erases, where it is when the keyboard moves it, and where a stroke has come to.
     let erase = false, pen = null, last, middle;
 
@@ -158,7 +158,7 @@ export default {
       const image = pixels(), own = model.get("image"), unit = model.get("unit"), out = networks[model.get("network")].run(image.flat());
       const probabilities = softmax(out.fc3), [first, second] = ranked(probabilities);
       choose.show(own ? "own" : `${model.get("misread") ? "misread" : "right"} ${model.get("digit")}`);
-      weights.show(model.get("network"));
+      weights.show(model.get("network"), name => networks[name]);
       tool.show(erase ? "erase" : "ink");
       const { sees, step } = unit ? LAYERS[unit[0]] : {};
       const [top, left] = unit ? [START + step * unit[2], START + step * unit[3]] : [];
@@ -186,6 +186,6 @@ export default {
       }
       drawExplained(out);
     };
-    connect(model, ["digit", "misread", "image", "network", "unit"], draw);
+    connect(model, ["digit", "misread", "image", "network", "unit", "data"], draw);
   },
 };

@@ -157,6 +157,10 @@ class LeNet(Explorable):
         return explained | {"terms": terms, "products": before - bias, "bias": bias, "before": before}
 
     @property
+    def later(self):
+        return tuple(f"lenet_{name}" for name in trained.NAMES if name != self.network)
+
+    @property
     def alt(self):
         what = "a drawing" if self.image is not None else f"a handwritten {self.digit} of the test images"
         first, second = self.numbers()["answers"]

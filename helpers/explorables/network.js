@@ -1,24 +1,27 @@
 // LeNet in the page (helpers.lenet.LeNet, with weights of helpers.trained), and its answers as bars.
 // Maps lie in one array: map after map, row after row.
 
+// What is 0 adds nothing to the sums, and much is: paper, and what a ReLU has cut. So each other number is added to the sums
+// that it is part of.
 const convolve = (maps, side, weight, bias, padding) => {
   const count = maps.length / side ** 2, wide = side + 2 * padding - 4, output = new Float64Array(bias.length * wide * wide);
-  let next = 0;
-  bias.forEach((start, filter) => {
-    const first = filter * wide * wide;
-    output.fill(start, first, first + wide * wide);
-    for (let map = 0; map < count; map++) for (let down = -padding; down < 5 - padding; down++) for (let right = -padding; right < 5 - padding; right++) {
-      // One weight, for all places where it meets a pixel and not the padding.
-      const factor = weight[next++], left = Math.max(0, -right), end = Math.min(wide, side - right);
-      for (let row = Math.max(0, -down); row < Math.min(wide, side - down); row++) {
-        const to = first + row * wide, from = (map * side + row + down) * side + right;
-        for (let column = left; column < end; column++) output[to + column] += factor * maps[from + column];
-      }
+  bias.forEach((start, filter) => output.fill(start, filter * wide * wide, (filter + 1) * wide * wide));
+  for (let i = 0; i < maps.length; i++) {
+    if (maps[i] === 0) continue;
+    const map = Math.floor(i / side ** 2), row = Math.floor(i / side) % side + padding, column = i % side + padding;
+    const [top, bottom] = [Math.max(0, row + 1 - wide), Math.min(4, row)], [left, right] = [Math.max(0, column + 1 - wide), Math.min(4, column)];
+    for (let filter = 0; filter < bias.length; filter++) for (let r = top; r <= bottom; r++) {
+      const from = ((filter * count + map) * 5 + r) * 5, to = (filter * wide + row - r) * wide + column;
+      for (let c = left; c <= right; c++) output[to - c] += maps[i] * weight[from + c];
     }
-  });
+  }
   return output;
 };
-const relu = maps => maps.map(value => Math.max(0, value));
+const relu = maps => {
+  const output = new Float64Array(maps.length);
+  for (let i = 0; i < maps.length; i++) if (maps[i] > 0) output[i] = maps[i];
+  return output;
+};
 // The largest of each 2×2 window. The rows of all maps lie below each other, an even number each, so maps need no care.
 const pool = (maps, side) => {
   const half = side / 2, output = new Float64Array(maps.length / 4);
@@ -62,6 +65,19 @@ const lenet = view => {
   };
   return { run, biases };
 };
+// The figure's networks by name. A page may bring the weights of one later; who draws when "data" changes finds it here.
+const networksOf = model => {
+  const networks = {};
+  const take = () => {
+    for (const name of ["plain", "augmented"]) {
+      const weights = model.get("data")[`lenet_${name}`];
+      if (weights) networks[name] ||= lenet(weights);
+    }
+  };
+  model.on("change:data", take);
+  take();
+  return networks;
+};
 const softmax = logits => {
   const powers = Array.from(logits, logit => Math.exp(logit - Math.max(...logits))), sum = powers.reduce((a, b) => a + b);
   return powers.map(power => power / sum);
@@ -73,12 +89,15 @@ const percent = value => `${number(100 * value, 1)}%`;
 // One of the ten test digits (of a block of data.py), as 784 numbers from 0 to 1.
 const digitOf = (view, digit) => Array.from(bytes(view).subarray(784 * digit, 784 * (digit + 1)), value => value / 255);
 
-// Ten rows: the digit, its logit (if wanted), and its probability as a bar and a number. show(logits) draws them.
+// Ten rows: the digit, its logit (if wanted), and its probability as a bar and a number. show(logits) draws them, show()
+// keeps their place while there are no logits yet.
 const bars = (title, name, withLogits) => {
-  const list = element("ul", { class: "bars" });
+  const heading = element("div", { class: "title" }), list = element("ul", { class: "bars" });
   return {
-    element: element("div", { class: "answers" }, element("div", { class: "title" }, title), list),
+    element: element("div", { class: "answers" }, heading, list),
     show: logits => {
+      heading.textContent = logits ? title : `${title}, still loading`;
+      if (!logits) return list.replaceChildren(...filled(1, 10, (_, digit) => element("li", {}, element("b", {}, digit), element("i"), element("span", {}, "…")))[0]);
       const probabilities = softmax(logits), [best] = ranked(probabilities);
       const head = withLogits && element("li", { class: "head", "aria-hidden": "true" }, element("b", {}, "digit"), element("span", {}, "logit"), element("i"), element("span", {}, "softmax"));
       list.replaceChildren(...(head ? [head] : []), ...probabilities.map((probability, digit) => element("li", { class: digit === best ? "best" : null },

@@ -1,6 +1,6 @@
 // Mounts the figures of a page: the scripts before this one left the figures in explorableParts, and those after it leave
 // data, and call mount() again. A figure gets a model with the methods that it would have in a notebook; there is no Python
-// behind it.
+// behind it. What it can begin without comes when the page has loaded; then its model gets other data.
 (() => {
   const modelOf = state => {
     const listeners = {};
@@ -33,14 +33,19 @@
   const parts = (self.explorableParts ||= {});
   parts.mount = () => {
     const { figures = {}, data = {} } = parts;
+    const listed = names => (names || "").split(" ").filter(Boolean), there = name => name in data;
     for (const place of document.querySelectorAll("[data-explorable]")) {
-      const { explorable, state, needs } = place.dataset;
-      const names = (needs || "").split(" ").filter(Boolean);
-      if (place.model || place.failed || !figures[explorable] || !names.every(name => name in data)) continue;
+      const { explorable, state, needs, later } = place.dataset;
+      if (place.failed || !figures[explorable] || !listed(needs).every(there)) continue;
       const el = document.createElement("div");
       try {
-        const blocks = names.map(name => [name, decode(data[name])]);
-        const model = modelOf({ ...JSON.parse(state), data: Object.fromEntries(blocks) });
+        const names = [...listed(needs), ...listed(later).filter(there)];
+        const blocks = Object.fromEntries(names.map(name => [name, place.model?.get("data")[name] || decode(data[name])]));
+        if (place.model) {
+          place.model.set("data", blocks);
+          continue;
+        }
+        const model = modelOf({ ...JSON.parse(state), data: blocks });
         place.prepend(el);
         figures[explorable].render({ model, el });
         place.model = model;
@@ -53,4 +58,9 @@
     }
   };
   parts.mount();
+  addEventListener("load", () => {
+    for (const { src } of document.querySelectorAll("script[type=later]")) {
+      document.body.append(Object.assign(document.createElement("script"), { src }));
+    }
+  });
 })();
