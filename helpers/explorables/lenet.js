@@ -140,7 +140,9 @@ export default {
       if (!unit) return explained.replaceChildren("Point at a cell of a map: here stands where its number comes from, and on the image what it sees.");
       const [name, map, row, column] = unit, layer = LAYERS[name], value = result("activation", out[name][(map * layer.side + row) * layer.side + column]);
       const where = layer.side > 1 ? `, map ${map}, row ${row}, column ${column}: ` : `, unit ${map}: `;
-      const sees = layer.sees ? [" It sees ", result("field", layer.sees), "×", result("field", layer.sees), " pixels of the image, those in the frame."] : " It sees the whole image.";
+      const within = [row, column].map(place => Math.min(28, START + layer.step * place + layer.sees) - Math.max(0, START + layer.step * place));
+      const framed = within.every(side => side === layer.sees) ? " pixels of the image, those in the frame." : ` cells: the ${within.join("×")} pixels in the frame, and padding beside them.`;
+      const sees = layer.sees ? [" It sees ", result("field", layer.sees), "×", result("field", layer.sees), framed] : [" It sees the whole image."];
       if (!layer.terms) {
         const window = [0, 1].flatMap(r => [0, 1].map(c => out[layer.front][(map * 2 * layer.side + 2 * row + r) * 2 * layer.side + 2 * column + c]));
         const four = window.flatMap((each, i) => [i ? ", " : "", result("window", each)]);

@@ -122,7 +122,7 @@ normalise_first = Choices(
 )
 
 never_nothing = Choices(
-    "A network with ten classes gets a box that holds no digit. What can it answer?",
+    "A network with ten classes gets a box with some ink in it, but no digit. What can it answer?",
     Wrong(
         "Ten probabilities near 0, which mean: no digit",
         "Softmax makes the ten add up to 1, so they cannot all be near 0.",
@@ -133,7 +133,8 @@ never_nothing = Choices(
     ),
     Wrong(
         "One tenth for each, because it knows nothing about this box",
-        "It would be so if the logits were all equal. Nothing in training has asked for that.",
+        "It would be so if the logits were all equal. For a box without any ink they are nearly (try “Clear” in the figure of "
+        "chapter 5); but nothing in training has asked for that.",
     ),
 )
 

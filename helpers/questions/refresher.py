@@ -284,7 +284,8 @@ features_of_a_digit = Number(
     right="28 → 24 → 12 → 8 → 4, and 16 · 4 · 4 is 256.",
     wrong={
         features_of_net(32): "That is what a 32×32 image gives, and what the layer was made for.",
-        16 * 7 * 7: "You halved 28 twice, and left out what the two convolutions take away.",
+        16 * 7 * 7: "You halved 28 twice, 16·7·7, and left out what the two convolutions take away. Or you took the pixels "
+        "of the digit, 28·28, which are as many; but convolutions and poolings come before the linear layer.",
         16 * 20 * 20: "You left out the two poolings, each of which halves the side.",
         16: "That is the number of maps. Each of them has rows and columns.",
         16 * 4: "16 maps, but each has 4 rows and 4 columns.",

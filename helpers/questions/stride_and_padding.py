@@ -59,7 +59,7 @@ fits_and_skips = Number(
         44: "You counted the four pixels twice in which a row and a column cross that are both left out.",
         81: "That is how many are read: nine windows of nine pixels.",
     },
-    other="Set *Input* to 11 and *Stride* to 4, and count the crosses.",
+    other="Set “Input” to 11 and “Stride” to 4, and count the crosses.",
 )
 
 same_size = Choices(
