@@ -139,6 +139,15 @@ def test_the_page_shows_the_numbers_of_helpers_in_many_states(open_page, figure_
         compare(numbers, figure_class(**state), tolerances)
 
 
+@each_class
+def test_what_is_spoken_does_not_outlive_the_state_that_it_speaks_of(open_page, figure_class):
+    spoken = open_page(figure_class()).locator(".spoken")
+    spoken.evaluate("spoken => { spoken.textContent = 'as it was' }")
+    state = of_tests(figure_class).random_state(random.Random(3))
+    spoken.evaluate("(spoken, state) => spoken.closest('[data-explorable]').model.set(state)", state)
+    assert spoken.text_content() == ""
+
+
 @pytest.mark.parametrize("look", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 @each_class

@@ -49,6 +49,7 @@ export default {
     const reset = button("Back to the lecture's numbers", () => {
       refuse("");
       change(model, { weight: WEIGHT, bias: [1, 0] });
+      say(here());
     });
 
     const setWeight = (channel, row, column, value) => {
@@ -58,6 +59,7 @@ export default {
       const edited = (f, k, r, c) => f === filter && k === channel && r === row && c === column;
       if (fits) change(model, { weight: model.get("weight").map((kernels, f) => kernels.map((kernel, k) =>
         kernel.map((line, r) => line.map((old, c) => (edited(f, k, r, c) ? value : old))))) });
+      if (fits) say(here());
       draw();
     };
     const channels = PLACES.map(channel => {

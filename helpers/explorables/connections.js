@@ -50,13 +50,11 @@ export default {
       const count = (size.side === "input" ? size.input : output) ** size.dimensions;
       const { input, kernel, stride, dimensions, side } = size;
       change(model, { input_size: input, kernel_size: kernel, stride, dimensions, side, unit: Math.min(size.unit, count - 1) });
+      say(here());
     };
 
     const layer = radios("Layer", LAYERS, name => { change(model, { layer: name }); say(here()); });
-    const dimensions = radios("Units", [[1, "in a row"], [2, "in a square"]], value => {
-      setSize({ dimensions: value });
-      say(here());
-    });
+    const dimensions = radios("Units", [[1, "in a row"], [2, "in a square"]], value => setSize({ dimensions: value }));
     const sizes = {
       input: stepper("Inputs", { min: 3, max: 7 }, value => setSize({ input: value })),
       kernel: stepper("Kernel size", { min: 1, max: 5 }, value => setSize({ kernel: value })),

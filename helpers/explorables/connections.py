@@ -42,7 +42,7 @@ class Connections(Explorable):
     side = traitlets.Enum(["output", "input"], default_value="output").tag(sync=True)
     unit = traitlets.Int(2, min=0).tag(sync=True)
     caption = traitlets.Unicode(
-        "Point at an output to see the inputs that it uses, or at an input to see the outputs that use it. "
+        "Choose an output to see the inputs that it uses, or an input to see the outputs that use it. "
         "The numbers in the cells say which weight is used: equal numbers, or lines of the same kind, are the same weight."
     ).tag(sync=True)
 

@@ -105,6 +105,7 @@ export default {
       const image = model.get("image").map(line => [...line]);
       image[row][column] = ink;
       change(model, { image });
+      speak();
     };
     const dip = (row, column) => { ink = model.get("image")[row][column] > 0.5 ? 0 : 1; };
     const imageBoard = matrix({
@@ -133,6 +134,7 @@ export default {
         const kernel = model.get("kernel").map(line => [...line]);
         kernel[row][column] = value;
         change(model, { kernel });
+        speak();
       },
     });
     const turnedBoard = matrix();

@@ -34,8 +34,8 @@ const connect = (model, names, draw) => {
   draw();
 };
 
-// The figure's own box: {root, say, refuse}. say(text) is spoken when the reader pauses; refuse(reason) is seen, too,
-// until refuse("") takes it away.
+// The figure's own box: {root, say, refuse}. say(text) is spoken when the reader pauses, and stays until the state changes;
+// refuse(reason) is seen, too, until refuse("") takes it away.
 const stage = (el, model, label) => {
   const spoken = element("p", { class: "spoken", role: "status" });
   const refused = element("p", { class: "refused", role: "alert" });
@@ -49,6 +49,10 @@ const stage = (el, model, label) => {
     clearTimeout(waiting);
     waiting = setTimeout(() => { spoken.textContent = text; }, 300);
   };
+  model.on("change", () => {
+    clearTimeout(waiting);
+    spoken.textContent = "";
+  });
   return { root, say, refuse: reason => { refused.textContent = reason; } };
 };
 

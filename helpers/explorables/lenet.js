@@ -137,7 +137,7 @@ export default {
 
     const drawExplained = out => {
       const unit = model.get("unit");
-      if (!unit) return explained.replaceChildren("Point at a cell of a map: here stands where its number comes from, and on the image what it sees.");
+      if (!unit) return explained.replaceChildren("Choose a cell of a map: here stands where its number comes from, and on the image what it sees.");
       const [name, map, row, column] = unit, layer = LAYERS[name], value = result("activation", out[name][(map * layer.side + row) * layer.side + column]);
       const where = layer.side > 1 ? `, map ${map}, row ${row}, column ${column}: ` : `, unit ${map}: `;
       const within = [row, column].map(place => Math.min(28, START + layer.step * place + layer.sees) - Math.max(0, START + layer.step * place));

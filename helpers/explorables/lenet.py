@@ -96,7 +96,7 @@ class LeNet(Explorable):
     ).tag(sync=True)
     caption = traitlets.Unicode(
         "Draw on the digit, or draw one of your own: the course's trained LeNet reads it at every stroke. "
-        "Each layer's maps are brightest where it finds what it looks for; point at a cell to see where its number comes from."
+        "Each layer's maps are brightest where it finds what it looks for; choose a cell to see where its number comes from."
     ).tag(sync=True)
 
     @traitlets.validate("unit")

@@ -44,7 +44,7 @@ class Pooling(Explorable):
     right = traitlets.Int(0, min=-4, max=4).tag(sync=True)
     position = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(0, 0)).tag(sync=True)
     caption = traitlets.Unicode(
-        "Point at a number of the result to see the window that it comes from. "
+        "Choose a number of the result to see the window that it comes from. "
         "Then shift the map by one cell, and see which of the results notice."
     ).tag(sync=True)
 

@@ -231,7 +231,7 @@ outputs_of_one_input = Number(
         6: "That is one that is near one edge only. This one is near two.",
         25: "So many outputs there are, and a dense layer would use the input for all of them. Is the convolution chosen?",
     },
-    other="Point at that input: the outputs that use it show the weight with which they do.",
+    other="Choose that input: the outputs that use it show the weight with which they do.",
 )
 
 larger_image = Choices(

@@ -82,7 +82,7 @@ second_guess = Number(
     other="Take away from the 9,990 those images whose first guess is right.",
 )
 pooled_sight = Number(
-    "Point at the cells of pool2 in the figure above, one after the other. How many pixels of the image, from side to "
+    "Choose the cells of pool2 in the figure above, one after the other. How many pixels of the image, from side to "
     "side, can a cell in the middle of the map see?",
     answer=receptive_field(LeNet().layers[:6])[0].size,
     right="conv1 sees 5, the first pooling 6, conv2 14, and the second pooling 16: more than half of the image each way. "
@@ -91,7 +91,7 @@ pooled_sight = Number(
         5: "That is what a cell of conv1 sees, and also the number of cells of a map behind the second pooling.",
         6: "That is what a cell behind the first pooling sees.",
         10: "That is 5 + 5, as if the two filters met the same pixels. Behind a pooling, neighbours lie 2 pixels apart.",
-        14: "Either you pointed at conv2, or at the border of the map, where a part of what the cell sees is padding.",
+        14: "Either you chose a cell of conv2, or one at the border of the map, where a part of what the cell sees is padding.",
         28: "That is the whole image: the dense layers see it, a cell of a map does not.",
     },
     other="Count the pixels that the frame on the image is wide, for a cell that is not at the border of its map.",

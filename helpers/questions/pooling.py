@@ -30,11 +30,11 @@ seen_by_windows = Number(
     answer=int((max_pool2d(torch.tensor([SMALL]), 3, stride=1) == 7).sum()),
     right="Windows that overlap can share their largest cell: both windows of the lower row hold the 7.",
     wrong={
-        1: "There is one 7 in the map, but more than one window holds it. Point at each of the results.",
+        1: "There is one 7 in the map, but more than one window holds it. Choose each of the results.",
         4: "The two upper windows end in row 2, and the 7 stands in row 3.",
         0: "Is the average chosen? The maximum of a window that holds the 7 is 7.",
     },
-    other="Point at the results one by one: in which of them does the window hold the 7?",
+    other="Choose the results one by one: in which of them does the window hold the 7?",
 )
 
 six_maps = Choices(

@@ -64,6 +64,7 @@ def by_keyboard(page, figure):
     page.keyboard.type("−3")
     press("Enter")
     assert get(figure, "weight")[0][1][1][1] == -3 and shown(figure, "sum") == [3 - 3 * 2]
+    page.wait_for_function("document.querySelector('.spoken').textContent.endsWith('together −3')")
     page.keyboard.type("1/2")
     press("ArrowRight")
     assert get(figure, "weight")[0][1][1][1] == -3

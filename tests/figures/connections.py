@@ -83,6 +83,7 @@ def by_keyboard(page, figure):
     press("ArrowUp")
     press("ArrowUp")
     assert get(figure, "kernel_size") == 5 and shown(figure, "parameters")[2] == 6
+    page.wait_for_function("document.querySelector('.spoken').textContent.includes('by 1 of 3 outputs')")
     figure.get_by_label("Inputs", exact=True).fill("4")
     press("Enter")
     assert get(figure, "input_size") == 7

@@ -115,6 +115,7 @@ def by_keyboard(page, figure):
     page.keyboard.type("−1/2")
     press("Enter")
     assert get(figure, "kernel") == [[1, -0.5, 1], *CROSS[1:]] and shown(figure, "sum") == [3.5]
+    page.wait_for_function("document.querySelector('.spoken').textContent === 'Row 0, column 0 of the map: 3.5'")
     page.keyboard.type("x")
     press("ArrowDown")
     assert get(figure, "kernel") == [[1, -0.5, 1], *CROSS[1:]]
