@@ -84,7 +84,7 @@ exact_shifts = Number(
         8 * 8: "You have the even shifts, but 0 is one of them.",
         8 * 17: "One of the two shifts is even there, and 0 is missing. Try 2 down and 3 to the right.",
         145: "About half: but an even sum is not enough. Try 1 down and 1 to the right.",
-        25: "Those are the multiples of 4, which two poolings would need. The first stage has one.",
+        25: "Those are the multiples of 4. More shifts are exact: try 2 down and 2 to the right.",
         9: "That is one direction alone. The two go together in every way: multiply.",
         1: "No shift at all is not the only one. Try 2 down and 2 to the right.",
     },
