@@ -29,7 +29,7 @@ class Strips:
         one_image = numbers * input.element_size()  # bytes
         fitting = BLOCK // one_image if input.device.type == "cpu" else len(input)
         count = math.ceil(len(input) / max(1, fitting)) or 1
-        images = math.ceil(len(input) / count) or 1  # as nearly equal as possible
+        images = math.ceil(len(input) / count) or 1  # the last block may have fewer
         self.blocks = [slice(n, n + images) for n in range(0, len(input), images)]
         self.places = self.rows * images * self.columns
         shape = (channels, kernel_width, stride[0], pile_rows, images, self.columns)
