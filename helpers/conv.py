@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.conv_settings import borders_of, check_call, check_input, check_layer, pair
+from helpers.conv_settings import autocast, borders_of, check_call, check_input, check_layer, pair
 from helpers.strips import StripProducts
 from helpers.windows import convolve_windows
 
@@ -45,9 +45,7 @@ def conv2d(
         settings = stride, padding, dilation, groups
         return conv2d(input.unsqueeze(0), weight, bias, *settings).squeeze(0)
     if torch.is_autocast_enabled(input.device.type):
-        dtype = torch.get_autocast_dtype(input.device.type)
-        input, weight = input.to(dtype), weight.to(dtype)
-        bias = None if bias is None else bias.to(dtype)
+        input, weight, bias = autocast(input), autocast(weight), autocast(bias)
     stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
     borders = borders_of(padding, weight.shape[2:], stride, dilation)
     check_call(input, weight, bias, stride, borders, dilation, groups)

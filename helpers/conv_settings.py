@@ -33,6 +33,13 @@ def borders_of(padding, kernel_size, stride, dilation):
     return width // 2, width - width // 2, height // 2, height - height // 2
 
 
+def autocast(tensor):
+    """The tensor as torch.autocast wants it: float64, whole numbers and None as they are, all else in its number type."""
+    if tensor is None or not tensor.is_floating_point() or tensor.dtype == torch.float64:
+        return tensor
+    return tensor.to(torch.get_autocast_dtype(tensor.device.type))
+
+
 def check_input(input):
     """Refuse what is neither a batch of images nor one image."""
     if not isinstance(input, torch.Tensor):

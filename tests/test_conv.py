@@ -1,6 +1,7 @@
 """The reference Conv2D is torch's Conv2d in output, gradients, errors and state, without torch's convolution inside."""
 
 import copy
+import itertools
 import os
 import pickle
 
@@ -263,6 +264,27 @@ def test_autocast_gives_what_torch_gives():
         ours, theirs = layer(image), F.conv2d(image, layer.weight, layer.bias)
     assert ours.dtype == theirs.dtype == torch.bfloat16
     torch.testing.assert_close(ours, theirs, rtol=2e-2, atol=2e-2)
+
+
+DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64)
+
+
+@pytest.mark.parametrize("asked", (torch.bfloat16, torch.float16))
+def test_autocast_takes_and_refuses_the_number_types_that_torch_takes_and_refuses(asked):
+    for types in itertools.product(DTYPES, DTYPES, (*DTYPES, None)):
+        image, weight, bias = torch.randn(1, 2, 5, 5) * 3, torch.randn(3, 2, 3, 3) * 3, torch.randn(3) * 3
+        image, weight = image.to(types[0]), weight.to(types[1])
+        bias = None if types[2] is None else bias.to(types[2])
+        with torch.autocast("cpu", dtype=asked):
+            try:
+                expected = F.conv2d(image, weight, bias)
+            except RuntimeError:
+                with pytest.raises(RuntimeError):
+                    conv2d(image, weight, bias)
+            else:
+                ours = conv2d(image, weight, bias)
+                assert ours.dtype == expected.dtype, types
+                torch.testing.assert_close(ours, expected, rtol=3e-2, atol=0.3 if ours.is_floating_point() else 0)
 
 
 def test_torch_func_works():
