@@ -45,7 +45,8 @@ def conv2d(
         settings = stride, padding, dilation, groups
         return conv2d(input.unsqueeze(0), weight, bias, *settings).squeeze(0)
     if torch.is_autocast_enabled(input.device.type):
-        input, weight, bias = autocast(input), autocast(weight), autocast(bias)
+        input, weight = autocast(input), autocast(weight)
+        bias = autocast(bias)
     stride, dilation = pair(stride, "stride"), pair(dilation, "dilation")
     borders = borders_of(padding, weight.shape[2:], stride, dilation)
     check_call(input, weight, bias, stride, borders, dilation, groups)

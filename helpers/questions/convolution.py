@@ -133,7 +133,7 @@ six_filters = Choices(
     ),
     Wrong(
         "32×32×6",
-        "Six maps are right. But a window of 5 fits into 32 cells in 28 places only, unless the image is padded.",
+        "Six maps are right. But a window of 5 fits into 32 cells in 28 places only, unless the image gets a frame first.",
     ),
     Right("28×28×6", "One map for each filter, and 28 places along each side."),
     Wrong(
@@ -202,7 +202,7 @@ find_the_bug = Choices(
         "The bias",
         "It is added to every sum once, so it lifts the whole map. The slide prints bias 0 and computes with bias 1.",
     ),
-    Wrong("The padding", "Another padding changes the border of the map or its size, and leaves the middle as it is."),
+    Wrong("The frame of zeros", "Another frame changes the border of the map or its size, and leaves the middle as it is."),
 )
 
 pixels_seen_by_one = Number(
