@@ -7,12 +7,13 @@ const convolve = (maps, side, weight, bias, padding) => {
   const count = maps.length / side ** 2, wide = side + 2 * padding - 4, output = new Float64Array(bias.length * wide * wide);
   bias.forEach((start, filter) => output.fill(start, filter * wide * wide, (filter + 1) * wide * wide));
   for (let i = 0; i < maps.length; i++) {
-    if (maps[i] === 0) continue;
+    const value = maps[i];
+    if (value === 0) continue;
     const map = Math.floor(i / side ** 2), row = Math.floor(i / side) % side + padding, column = i % side + padding;
     const [top, bottom] = [Math.max(0, row + 1 - wide), Math.min(4, row)], [left, right] = [Math.max(0, column + 1 - wide), Math.min(4, column)];
     for (let filter = 0; filter < bias.length; filter++) for (let r = top; r <= bottom; r++) {
       const from = ((filter * count + map) * 5 + r) * 5, to = (filter * wide + row - r) * wide + column;
-      for (let c = left; c <= right; c++) output[to - c] += maps[i] * weight[from + c];
+      for (let c = left; c <= right; c++) output[to - c] += value * weight[from + c];
     }
   }
   return output;
@@ -32,11 +33,11 @@ const pool = (maps, side) => {
   return output;
 };
 const dense = (inputs, weight, bias) => {
-  const output = Float64Array.from(bias);
-  for (let unit = 0, next = 0; unit < output.length; unit++) {
-    for (let i = 0; i < inputs.length; i++) output[unit] += inputs[i] * weight[next++];
-  }
-  return output;
+  let next = 0;
+  return Float64Array.from(bias, sum => {
+    for (let i = 0; i < inputs.length; i++) sum += inputs[i] * weight[next++];
+    return sum;
+  });
 };
 
 // From a block of weights (data.py says in which order): {run, biases}. run(image) gives what each layer puts out, under
