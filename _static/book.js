@@ -1,22 +1,32 @@
-// A page that opens at its start is laid out from there, see .loading in book.css. One that opens further down, at the place
-// that a link names or where the reader was before, needs to know at once how long everything above is.
+// A page that opens at its start is laid out from there, part by part, see .in-parts in book.css. One that opens further down,
+// at the place that a link names or where the reader was before, needs to know at once how long everything above is.
 if (!location.hash && performance.getEntriesByType("navigation")[0]?.type === "navigate") {
-  document.documentElement.classList.add("loading");
+  document.documentElement.classList.add("in-parts");
 }
-addEventListener("load", () => {
-  document.documentElement.classList.remove("loading");
+addEventListener("load", async () => {
   for (const picture of document.querySelectorAll("img[loading=lazy]")) picture.loading = "eager";  // for print, too
+  for (const section of document.querySelectorAll(".bd-article > section > section")) {
+    await new Promise((done) => setTimeout(done));  // what the reader does meanwhile gets its answer in between
+    section.classList.add("laid-out");
+    section.getBoundingClientRect();  // now, and not all of them before the next frame
+  }
 });
 
-// A formula wider than the window scrolls; let the arrow keys reach it. (The theme does the same for code and tables.)
+// What is wider than its place scrolls; let the arrow keys reach it. (The theme's script would do so for all but formulas,
+// and lay out each of them by itself, again after each move of a figure: tools/small_pages.py takes that out.)
 addEventListener("load", () => {
   const mark = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
-      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    const wide = entries.map(({ target }) => target.scrollWidth > target.clientWidth);
+    entries.forEach(({ target }, i) => {
+      if (wide[i]) target.tabIndex = 0;
       else target.removeAttribute("tabindex");
-    }
+    });
   });
-  document.querySelectorAll(".katex-display").forEach((formula) => mark.observe(formula));
+  const boxes = document.querySelectorAll("pre, .cell_output > .output, .pst-scrollable-table-container, .katex-display");
+  for (const box of boxes) {
+    if (box.closest("details:not([open])")) box.tabIndex = 0;  // has no width until it is unfolded
+    mark.observe(box);
+  }
 });
 
 // The buttons that open the two side bars: the theme listens to the first of each kind alone, which its style sheet hides.

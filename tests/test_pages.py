@@ -50,6 +50,8 @@ AXE = """async () => {
         node => `accessibility: ${violation.id}: ${node.failureSummary.replace(/\\s+/g, ' ')} ${node.html.slice(0, 160)}`));
 }"""
 
+# A page that opens at its start is laid out from there, section by section (book.js).
+LAID_OUT = "!document.querySelector('.in-parts .bd-article > section > section:not(.laid-out)')"
 LOOK_AT_PAGE = r"""() => {
     const problems = [];
     const words = element => (element.getAttribute('aria-label') || element.querySelector(':scope > title')?.textContent || '').trim();
@@ -162,6 +164,7 @@ def problems_of_page(browser, home, page, look, width, accessibility=True, patie
         shown = tab.evaluate("document.fonts.ready.then(() => document.documentElement.dataset.theme)")
         if shown != (chosen or asked_by_system):
             problems.append(f"the page is {shown}, not {chosen or asked_by_system}")
+        tab.wait_for_function(LAID_OUT)
         problems += tab.evaluate(LOOK_AT_PAGE)
         if accessibility:
             tab.evaluate(axe())
@@ -283,6 +286,19 @@ def test_a_page_with_figures_that_move_is_small(browser, book_address, page):
     weights = {url for url in sizes if re.search("/data_(lenet|training)_", url)}
     assert 100_000 < sum(size for url, size in sizes.items() if url not in weights) < 450_000
     assert sum(sizes[url] for url in weights) < 300_000
+
+
+def test_weights_are_asked_for_where_the_first_figure_that_needs_them_stands():
+    found = set()
+    for page in PAGES:
+        html = BeautifulSoup((BOOK / page).read_text(encoding="utf-8"), "html.parser")
+        for script in html.select("script[src*='/explorables/data_']:not([type])"):
+            block = re.search(r"data_(\w+)\.js", script["src"])[1]
+            if script.find_parent("head") is None:
+                found.add(block)
+                first = html.select_one(f"figure[data-needs~={block}]")
+                assert script.find_previous("figure", class_="explorable") is first, f"{block} in {page}"
+    assert {"lenet_plain", "training_linear"} <= found
 
 
 @pytest.mark.parametrize("javascript", [True, False])

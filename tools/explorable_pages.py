@@ -64,17 +64,22 @@ def write_into_book(app):
 
 
 def add_to_page(app, pagename, templatename, context, doctree):
-    scripts, later = scripts_of(context.get("body", ""))
+    html = context.get("body", "")
+    scripts, later = scripts_of(html)
     for script in [*scripts, *later]:
         path = f"explorables/{script}"
         content = (Path(app.outdir) / "_static" / path).read_bytes()
-        if script in later or len(content) > LARGE:
-            # At the end of the text, so that a browser asks for it when it has the text; a browser does not know the type
-            # "later", so page.js asks for those.
-            address = f'{context["pathto"](f"_static/{path}", 1)}?v={hashlib.sha256(content).hexdigest()[:8]}'
-            context["body"] += f'<script {"type=later" if script in later else "defer"} src="{address}"></script>\n'
+        address = f'{context["pathto"](f"_static/{path}", 1)}?v={hashlib.sha256(content).hexdigest()[:8]}'
+        if script in later:
+            html += f'<script type=later src="{address}"></script>\n'  # no type that a browser knows: page.js asks for it
+        elif len(content) > LARGE:
+            # After the first figure that needs it: the text up to there comes first, and the line is not idle after the text.
+            block = script.removeprefix("data_").removesuffix(".js")
+            end = html.index("</figure>", re.search(rf'data-needs="[^"]*\b{block}\b', html).end()) + len("</figure>")
+            html = f'{html[:end]}<script defer src="{address}"></script>{html[end:]}'
         else:
             app.add_js_file(path, loading_method="defer")
+    context["body"] = html
     if scripts:
         app.add_css_file("explorables/explorable.css")
 

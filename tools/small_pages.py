@@ -1,9 +1,10 @@
 """Sphinx extension: pages that a slow line brings soon.
 
 Of style sheets and fonts stays what a page of the book uses, the work of the npm package purgecss and of fontTools. The
-theme's icon script, a copy of what its style sheet draws anyway, is emptied. A style sheet that every picture brings along
-stands once in a page, what searches is loaded by the page that searches, the theme's scripts come after the text, and so
-do pictures, which a notebook holds in its text: here they lie beside the page.
+theme's icon script, a copy of what its style sheet draws anyway, is emptied, and its other script no longer measures every
+box of the page. A style sheet that every picture brings along stands once in a page, what searches is loaded by the page
+that searches, the theme's scripts come after the text, and so do pictures, which a notebook holds in its text: here they lie
+beside the page.
 """
 
 import base64
@@ -63,6 +64,17 @@ def take_out_what_is_not_needed(pages):
                 page.write_text(smaller, encoding="utf-8")
 
 
+# Where the theme's script makes what is wide reachable by keyboard; book.js does it, in a way that lays out nothing twice.
+TAB_STOPS = re.compile(r'"complete"===document\.readyState\?(\w+)\(\):window\.addEventListener\("load",\1\)')
+
+
+def take_out_tab_stops(script):
+    smaller, count = TAB_STOPS.subn("0", script.read_text(encoding="utf-8"))
+    if count != 1:
+        raise ExtensionError(f"{script.name} has changed: TAB_STOPS in tools/small_pages.py is there {count} times, expected once")
+    script.write_text(smaller, encoding="utf-8")
+
+
 def keep_rules_in_use(source, built):
     sheets = sorted((built / "_static").rglob("*.css"))
     program = Path(source) / "node_modules" / "purgecss" / "bin" / "purgecss.js"
@@ -96,6 +108,7 @@ def make_smaller(app, exception):
     pages = sorted(built.rglob("*.html"))
     take_out_what_is_not_needed(pages)
     (static / "scripts" / "fontawesome.js").write_text("/* The icons come from the style sheet. */\n")
+    take_out_tab_stops(static / "scripts" / "pydata-sphinx-theme.js")
     for font in (static / "vendor" / "fontawesome" / "webfonts").iterdir():
         if font.suffix != ".woff2":
             font.unlink()  # for browsers from before 2016
