@@ -29,6 +29,11 @@ addEventListener("load", () => {
   }
 });
 
+// Whoever has chosen a section in the contents that lie over the page on a phone wants to read it.
+addEventListener("click", ({ target }) => {
+  target.closest?.('dialog[open] a[href^="#"]')?.closest("dialog").close();
+});
+
 // The buttons that open the two side bars: the theme listens to the first of each kind alone, which its style sheet hides.
 addEventListener("DOMContentLoaded", () => {
   for (const side of ["primary", "secondary"]) {

@@ -140,12 +140,12 @@ def test_the_page_shows_the_numbers_of_helpers_in_many_states(open_page, figure_
 
 
 @each_class
-def test_what_is_spoken_does_not_outlive_the_state_that_it_speaks_of(open_page, figure_class):
-    spoken = open_page(figure_class()).locator(".spoken")
-    spoken.evaluate("spoken => { spoken.textContent = 'as it was' }")
+def test_what_is_said_does_not_outlive_the_state_that_it_speaks_of(open_page, figure_class):
+    said = open_page(figure_class()).locator(".spoken, .refused")
+    said.evaluate_all("all => all.forEach(each => { each.textContent = 'as it was' })")
     state = of_tests(figure_class).random_state(random.Random(3))
-    spoken.evaluate("(spoken, state) => spoken.closest('[data-explorable]').model.set(state)", state)
-    assert spoken.text_content() == ""
+    said.first.evaluate("(said, state) => said.closest('[data-explorable]').model.set(state)", state)
+    assert set(said.all_text_contents()) == {""}
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])
@@ -159,6 +159,68 @@ def test_the_figure_fits_and_is_accessible(open_page, figure_class, width, look)
         page.locator("[data-explorable]").evaluate("(figure, state) => figure.model.set(state)", state)
         assert page.evaluate(LOOK_AT_PAGE) == []
         assert page.evaluate(SMALL) == []
+    page.evaluate(axe())
+    assert page.evaluate(AXE) == []
+
+
+@pytest.mark.parametrize("width", [320, WIDTHS[1]])
+@each_class
+def test_nothing_is_wider_than_its_place_even_on_the_smallest_screen(open_page, figure_class, width):
+    page = open_page(figure_class(), width=width)
+    generator = random.Random(8)
+    for state in [{}] + [of_tests(figure_class).random_state(generator) for _ in range(4)]:
+        page.locator("[data-explorable]").evaluate("(figure, state) => figure.model.set(state)", state)
+        assert page.evaluate(LOOK_AT_PAGE) == []
+        assert page.evaluate(TOO_WIDE) == []
+
+
+# A press on a board counts where its cells are, so these must not stick out; nor may what is written on a button.
+TOO_WIDE = """[...document.querySelectorAll('.live .board .line, .live button, .live .joined-units')].filter(
+    each => each.checkVisibility() && (each.scrollWidth > each.clientWidth + 1 || each.scrollHeight > each.clientHeight + 1)
+        || each.parentElement.matches('.board') && each.offsetWidth > each.parentElement.clientWidth + 1
+).map(each => each.outerHTML.slice(0, 200))"""
+
+
+@each_class
+def test_a_finger_that_scrolls_the_page_changes_nothing_and_one_that_taps_does(open_page, figure_class):
+    page = open_page(figure_class(), width=WIDTHS[1], has_touch=True, is_mobile=True)
+    page.evaluate("document.body.append(Object.assign(document.createElement('div'), {style: 'height: 3000px'}))")
+    figure, finger = page.locator("[data-explorable].mounted"), page.context.new_cdp_session(page)
+    state = "figure => JSON.stringify([...Object.keys(JSON.parse(figure.dataset.state))].map(name => figure.model.get(name)))"
+    boards = page.locator(".live .board.pointed:not(.drawing), .live .mesh, .live .cut").locator("visible=true")
+    for board in boards.all():
+        board.scroll_into_view_if_needed()
+        board.evaluate("board => scrollBy(0, board.getBoundingClientRect().top - 300)")
+        box, before, top = board.bounding_box(), figure.evaluate(state), page.evaluate("scrollY")
+        place = {"x": box["x"] + 0.8 * box["width"], "y": box["y"] + 0.8 * box["height"]}
+        finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [place]})
+        for step in range(1, 9):
+            moved = {"x": place["x"] + step % 2, "y": place["y"] - 20 * step}
+            finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [moved]})
+        finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.wait_for_function("top => scrollY > top + 60", arg=top)
+        assert figure.evaluate(state) == before
+    if boards.count():
+        board = boards.last
+        board.scroll_into_view_if_needed()
+        box = board.bounding_box()
+        page.touchscreen.tap(box["x"] + 0.9 * box["width"], box["y"] + 0.9 * box["height"])
+        assert figure.evaluate(state) != before
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+@each_class
+def test_what_is_chosen_can_be_seen_where_the_system_forces_its_colours(open_page, figure_class, look):
+    page = open_page(figure_class(), look=look, forced_colors="active")
+    looks = "span => getComputedStyle(span).backgroundColor"
+    for group in page.locator(".live .radios:visible").all():
+        chosen = {span.evaluate(looks) for span in group.locator("input:checked + span").all()}
+        others = {span.evaluate(looks) for span in group.locator("input:not(:checked) + span").all()}
+        assert chosen and not chosen & others
+    for drawn in page.locator(".live .bars li:not(.head) i, .live .scale i").all():
+        assert "gradient" in drawn.evaluate("drawn => getComputedStyle(drawn).backgroundImage")
+    for frame in page.locator(".live .frame:visible").all():
+        assert frame.evaluate("frame => getComputedStyle(frame).boxShadow") != "none", "or it is black on black"
     page.evaluate(axe())
     assert page.evaluate(AXE) == []
 
@@ -248,6 +310,23 @@ def test_a_figure_that_fails_leaves_its_fallback(browser, folder):  # noqa: F811
     page.on("console", lambda line: errors.append(line.text))
     page.goto((folder / "broken.html").as_uri())
     assert page.locator(".fallback").is_visible() and errors
+    assert page.get_by_text("This figure could not be loaded, so it cannot be moved. Reload the page").is_visible()
+    page.close()
+
+
+def test_a_reader_is_told_when_the_rest_of_a_figure_does_not_come(browser, folder):  # noqa: F811
+    figures = [explorables.LeNet(), explorables.Convolution()]
+    body = "".join(figure.html() for figure in figures)
+    now, later = explorable_pages.scripts_of(body)
+    scripts = "".join(f'<script defer src="explorables/{name}"></script>' for name in now)
+    scripts += "".join(f'<script type="later" src="explorables/{name}"></script>' for name in later)
+    (folder / "rest.html").write_text(PAGE.format(look="light", styles="", scripts=scripts, body=body), encoding="utf-8")
+    page = browser.new_page()
+    page.route("**/data_lenet_augmented.js", lambda route: route.abort())
+    page.goto((folder / "rest.html").as_uri())
+    page.get_by_text("A part of this figure could not be loaded. Reload the page to try again.").wait_for()
+    assert page.locator(".explorable > .refused").count() == 1, "the other figure has all that it needs"
+    assert page.locator("[data-explorable=lenet] .answer").inner_text().startswith("LeNet reads 7")
     page.close()
 
 

@@ -24,6 +24,7 @@ NOTEBOOK = [
     "second = explorables.Pooling(caption='Windows.')\nsecond",
     "first.position = (2, 1)\nfirst.kernel = [[0, 0], [0, 9]]\nsecond.mode = 'average'",
     "print('PYTHON READS', first.position, first.kernel, second.right, second.numbers()['result'])",
+    "third = explorables.Pooling(mode='average')\nthird",
     "seven = first.data['digits'][7 * 784 : 8 * 784]\nprint('SEVEN', sum(first.image, []) == [round(x / 255, 2) for x in seven])",
 ]
 
@@ -142,8 +143,16 @@ def test_python_and_the_reader_move_the_same_figure(open_notebook):
     # Shifted, the first window is 0, 1, 0, 4.
     expect(cells.nth(3).locator(".jp-OutputArea-output")).to_have_text("PYTHON READS (1, 0) [[-0.5, 0], [0, 9]] 1 1.25")
     first.get_by_label("Image", exact=True).select_option("digit 7")
+    run(5)
+    expect(cells.nth(5).locator(".jp-OutputArea-output")).to_have_text("SEVEN True")
+
+    # Another figure of the same kind has choices of its own.
     run(4)
-    expect(cells.nth(4).locator(".jp-OutputArea-output")).to_have_text("SEVEN True")
+    third = cells.nth(4).locator(".explorable .live")
+    expect(third.get_by_role("radio", name="average")).to_be_checked()
+    third.locator("label", has_text="maximum").click()
+    expect(third.get_by_role("radio", name="maximum")).to_be_checked()
+    expect(second.get_by_role("radio", name="average")).to_be_checked()
 
 
 def test_every_figure_comes_to_life(open_notebook):

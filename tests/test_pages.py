@@ -275,6 +275,18 @@ def test_the_side_bar_opens_and_closes(browser, width):
     tab.close()
 
 
+def test_a_section_chosen_in_the_contents_on_a_phone_is_seen(browser):
+    tab = browser.new_page(viewport={"width": 390, "height": 900})
+    tab.goto(f"{BOOK.as_uri()}/chapters/02_convolution.html", wait_until="load")
+    tab.locator(".secondary-toggle:visible").first.click()
+    link = tab.locator("dialog[open] a[href^='#']").nth(3)
+    section = tab.locator(link.get_attribute("href"))
+    link.click()
+    tab.wait_for_function("!document.querySelector('dialog[open]')")
+    tab.wait_for_function("section => Math.abs(section.getBoundingClientRect().y) < 200", arg=section.element_handle())
+    tab.close()
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if "data-explorable" in (BOOK / page).read_text(encoding="utf-8")])
 def test_a_page_with_figures_that_move_is_small(browser, book_address, page):
     tab = browser.new_page()

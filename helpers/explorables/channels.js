@@ -19,7 +19,7 @@ const bracketed = (name, value) => element("span", {}, value < 0 ? "(" : "", res
 
 export default {
   render({ model, el }) {
-    const { root, say, refuse } = stage(el, model, "Channels: one number of a map, from three channels");
+    const { root, say } = stage(el, model, "Channels: one number of a map, from three channels");
     const products = (filter, channel, row, column) =>
       grid((r, c) => IMAGE[channel][row + r][column + c] * model.get("weight")[filter][channel][r][c]);
     const sumsAt = (filter, row, column) => PLACES.map(channel => total(products(filter, channel, row, column).flat()));
@@ -47,24 +47,23 @@ export default {
     });
     const compare = tick("Show what the slide prints", value => change(model, { compare: value }));
     const reset = button("Back to the lecture's numbers", () => {
-      refuse("");
       change(model, { weight: WEIGHT, bias: [1, 0] });
       say(here());
     });
 
     const setWeight = (channel, row, column, value) => {
-      const fits = Number.isInteger(value) && Math.abs(value) <= LIMIT;
-      refuse(fits ? "" : `A weight is a whole number from −${LIMIT} to ${LIMIT} here: it stays as it was.`);
       const [filter] = model.get("position");
       const edited = (f, k, r, c) => f === filter && k === channel && r === row && c === column;
-      if (fits) change(model, { weight: model.get("weight").map((kernels, f) => kernels.map((kernel, k) =>
+      change(model, { weight: model.get("weight").map((kernels, f) => kernels.map((kernel, k) =>
         kernel.map((line, r) => line.map((old, c) => (edited(f, k, r, c) ? value : old))))) });
-      if (fits) say(here());
-      draw();
+      say(here());
     };
     const channels = PLACES.map(channel => {
       const image = matrix(), terms = element("div", { class: "terms" }), sum = element("div", { class: "part" });
-      const kernel = matrix({ edit: (row, column, value) => setWeight(channel, row, column, value) });
+      const kernel = matrix({
+        edit: (row, column, value) => setWeight(channel, row, column, value),
+        accepts: value => Number.isInteger(value) && Math.abs(value) <= LIMIT, wanted: `a whole number from −${LIMIT} to ${LIMIT}`,
+      });
       kernel.element.classList.add("kernel");
       const sign = text => element("div", { class: "between", "aria-hidden": "true" }, text);
       const line = element("div", { class: "channel" }, image.element, sign("∗"), kernel.element, sign("="), terms, sum);

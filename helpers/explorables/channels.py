@@ -1,12 +1,14 @@
 """Three channels, two filters: a sum of 27 products and a bias for each number of each map (chapter 2)."""
 
+import copy
+
 import torch
 import traitlets
 from torch.nn import functional as F
 
 from helpers import plotting
 from helpers.conv import conv2d
-from helpers.explorables.explorable import Explorable
+from helpers.explorables.explorable import Explorable, Whole
 
 IMAGE = torch.tensor([
     [[1, 1, 0], [1, 1, 0], [1, 0, 0]],
@@ -41,12 +43,12 @@ class Channels(Explorable):
         If a value is none of these; the figure stays as it was.
     """
 
-    weight = traitlets.Any(WEIGHT).tag(sync=True)
+    weight = traitlets.Any().tag(sync=True)
     bias = traitlets.Tuple(
-        traitlets.Int(min=-LIMIT, max=LIMIT), traitlets.Int(min=-LIMIT, max=LIMIT), default_value=(1, 0)
+        Whole(min=-LIMIT, max=LIMIT), Whole(min=-LIMIT, max=LIMIT), default_value=(1, 0)
     ).tag(sync=True)
     position = traitlets.Tuple(
-        traitlets.Int(min=0, max=1), traitlets.Int(min=0, max=2), traitlets.Int(min=0, max=2), default_value=(0, 0, 0)
+        Whole(min=0, max=1), Whole(min=0, max=2), Whole(min=0, max=2), default_value=(0, 0, 0)
     ).tag(sync=True)
     compare = traitlets.Bool(False).tag(sync=True)
     caption = traitlets.Unicode(
@@ -54,11 +56,15 @@ class Channels(Explorable):
         "The weights and the biases can be changed."
     ).tag(sync=True)
 
+    @traitlets.default("weight")
+    def _of_the_lecture(self):
+        return copy.deepcopy(WEIGHT)
+
     @traitlets.validate("weight")
     def _is_two_filters(self, proposal):
         try:
             weight = torch.as_tensor(proposal.value, dtype=torch.float64)
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, OverflowError, RuntimeError):
             raise traitlets.TraitError(f"weight must be numbers of shape (2, 3, 3, 3), got {proposal.value!r}") from None
         if weight.shape != (2, 3, 3, 3):
             raise traitlets.TraitError(f"weight must have shape (2, 3, 3, 3), got {tuple(weight.shape)}")

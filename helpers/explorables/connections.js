@@ -34,12 +34,12 @@ export default {
       return `The ${side} in row ${Math.floor(unit / size)}, column ${unit % size}`;
     };
     const verb = ({ side }) => (side === "output" ? "uses" : "is used by");
-    const others = ({ side }) => (side === "output" ? "inputs" : "outputs");
+    const others = ({ side }) => (side === "output" ? "input" : "output");
     const here = () => {
       const now = look(), all = ofUnit(now), weights = all.filter(weight => weight !== null);
       const listed = `${weights.slice(0, 9).join(", ")}${weights.length > 9 ? " and so on" : ""}`;
-      const which = weights.length ? `, with weight ${listed}` : "";
-      return `${nameOf(now)} ${verb(now)} ${weights.length} of ${all.length} ${others(now)}${which}`;
+      const which = weights.length ? `, with weight${weights.length > 1 ? "s" : ""} ${listed}` : "";
+      return `${nameOf(now)} ${verb(now)} ${weights.length} of ${counted(all.length, others(now))}${which}`;
     };
     const point = (side, size) => (row, column) => { change(model, { side, unit: row * size() + column }); say(here()); };
     // A size that does not fit is refused, and says why.
@@ -77,7 +77,7 @@ export default {
       const width = CELL * Math.max(now.input, now.output), middle = count => width / 2 - (CELL * (count - 1)) / 2;
       const paths = [];
       lines.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-      lines.style.width = `${width}px`;
+      lines.style.width = `calc(var(--cell) * ${Math.max(now.input, now.output)})`;
       for (let to = 0; to < now.outputs; to++) for (let from = 0; from < now.inputs; from++) {
         const weight = weightOf(now, to, from), chosen = now.unit === (now.side === "output" ? to : from);
         if (weight === null) continue;
@@ -97,7 +97,7 @@ export default {
         const units = chosen ? Array.from({ length: size ** now.dimensions }, (_, i) => i) : ofUnit(now);
         const values = Array.from({ length: units.length / size }, (_, row) => units.slice(row * size, (row + 1) * size));
         board.show({
-          values, title: `${now.dimensions === 1 ? size : `${size}×${size}`} ${side}s`, label: `${side}s`,
+          values, title: now.dimensions === 1 ? counted(size, side) : `${size}×${size} ${side}s`, label: `${side}s`,
           frame: chosen ? [...place, 1, 1] : null, current: chosen ? place : null,
           name: chosen ? null : "weights", text: chosen ? value => (value === now.unit ? "●" : "") : number,
           colour: !chosen && now.layer === "convolution" ? shade : null,
@@ -141,7 +141,7 @@ export default {
       });
       sentence.replaceChildren(
         `${nameOf(now)} ${verb(now)} `, result("used", used.filter(weight => weight !== null).length),
-        " of ", result("of", used.length), ` ${others(now)}.`,
+        " of ", result("of", used.length), counted(used.length, others(now)).replace(/^\d+/, ""), ".",
       );
       drawBill(now);
     };

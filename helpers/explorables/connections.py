@@ -6,7 +6,7 @@ from torch import nn
 
 from helpers import plotting
 from helpers.conv import conv2d
-from helpers.explorables.explorable import Explorable
+from helpers.explorables.explorable import Explorable, Whole
 from helpers.sizes import output_size, parameter_count
 
 LAYERS = ("dense", "sparse", "convolution")
@@ -35,12 +35,12 @@ class Connections(Explorable):
     """
 
     layer = traitlets.Enum(LAYERS, default_value="convolution").tag(sync=True)
-    dimensions = traitlets.Enum([1, 2], default_value=1).tag(sync=True)
-    input_size = traitlets.Int(7, min=3, max=7).tag(sync=True)
-    kernel_size = traitlets.Int(3, min=1, max=5).tag(sync=True)
-    stride = traitlets.Int(1, min=1, max=3).tag(sync=True)
+    dimensions = Whole(1, min=1, max=2).tag(sync=True)
+    input_size = Whole(7, min=3, max=7).tag(sync=True)
+    kernel_size = Whole(3, min=1, max=5).tag(sync=True)
+    stride = Whole(1, min=1, max=3).tag(sync=True)
     side = traitlets.Enum(["output", "input"], default_value="output").tag(sync=True)
-    unit = traitlets.Int(2, min=0).tag(sync=True)
+    unit = Whole(2, min=0).tag(sync=True)
     caption = traitlets.Unicode(
         "Choose an output to see the inputs that it uses, or an input to see the outputs that use it. "
         "The numbers in the cells say which weight is used: equal numbers, or lines of the same kind, are the same weight."

@@ -34,7 +34,8 @@ const sumUnder = (image, kernel, row, column) => {
 // 1/9 says more than 0.11.
 const weightText = weight => {
   const ninths = Math.round(9 * weight);
-  return Math.abs(9 * weight - ninths) < 1e-9 && ninths % 9 ? `${number(ninths)}/9` : number(weight);
+  if (Math.abs(9 * weight - ninths) < 1e-9 && ninths % 9) return `${number(ninths)}/9`;
+  return number(weight, Math.abs(weight) < 100 ? 2 : 0);
 };
 
 export default {
@@ -101,29 +102,37 @@ export default {
     });
     const what = element("p", { class: "note" });
 
-    const paint = (row, column) => {
-      const image = model.get("image").map(line => [...line]);
-      image[row][column] = ink;
+    // All pixels from one to another: a quick hand jumps over some.
+    const paint = (from, to) => {
+      const image = model.get("image").map(line => [...line]), steps = Math.max(...to.map((place, i) => Math.abs(place - from[i])));
+      for (let i = 0; i <= steps; i++) {
+        const [row, column] = to.map((place, side) => Math.round(place + ((from[side] - place) * i) / (steps || 1)));
+        if (column in (image[row] || [])) image[row][column] = ink;
+      }
       change(model, { image });
       speak();
     };
     const dip = (row, column) => { ink = model.get("image")[row][column] > 0.5 ? 0 : 1; };
     const imageBoard = matrix({
+      beyond: true,
       point(row, column, how) {
+        walk.stop();
         if (drawing) {
+          const from = how === "drag" ? pen : [row, column];
           pen = [row, column];
           if (how === "press") dip(row, column);
           if (how === "key") draw();
-          else paint(row, column);
+          else paint(from, pen);
         } else {  // the window comes with its middle to the pixel, as near as it can
           const { kernel, rows, columns } = look();
           const inside = (place, count) => Math.min(count - 1, Math.max(0, place));
           go(inside(row - (kernel.length >> 1), rows), inside(column - (kernel[0].length >> 1), columns));
+          speak();
         }
       },
       press(row, column) {
         dip(row, column);
-        paint(row, column);
+        paint([row, column], [row, column]);
       },
     });
     const pencil = button("Draw on the image", () => { drawing = !drawing; draw(); });
@@ -138,7 +147,7 @@ export default {
       },
     });
     const turnedBoard = matrix();
-    const mapBoard = matrix({ point: go });
+    const mapBoard = matrix({ point: (row, column) => { walk.stop(); go(row, column); } });
     const mapScale = element("div");
     mapBoard.element.append(mapScale);
 

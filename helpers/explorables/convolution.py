@@ -5,7 +5,7 @@ import traitlets
 
 from helpers import plotting
 from helpers.conv import conv2d
-from helpers.explorables.explorable import Explorable, Matrix
+from helpers.explorables.explorable import Explorable, Matrix, Whole
 from helpers.sizes import output_size
 
 LECTURE_IMAGE = [[1, 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 1, 1], [0, 0, 1, 1, 0], [0, 1, 1, 0, 0]]
@@ -37,7 +37,7 @@ class Convolution(Explorable):
     needs = ("digits", "photograph")
     image = Matrix(LECTURE_IMAGE, largest=64).tag(sync=True)
     kernel = Matrix(LECTURE_KERNEL, largest=7).tag(sync=True)
-    position = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(0, 0)).tag(sync=True)
+    position = traitlets.Tuple(Whole(), Whole(), default_value=(0, 0)).tag(sync=True)
     mode = traitlets.Enum(["cross-correlation", "convolution"], default_value="cross-correlation").tag(sync=True)
     whole = traitlets.Bool(False).tag(sync=True)
     caption = traitlets.Unicode(

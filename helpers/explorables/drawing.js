@@ -34,8 +34,8 @@ const connect = (model, names, draw) => {
   draw();
 };
 
-// The figure's own box: {root, say, refuse}. say(text) is spoken when the reader pauses, and stays until the state changes;
-// refuse(reason) is seen, too, until refuse("") takes it away.
+// The figure's own box: {root, say, refuse}. say(text) is spoken when the reader pauses, refuse(reason) at once, and is seen, too.
+// Both stay until the state changes, as does the reason why a control refuses a value.
 const stage = (el, model, label) => {
   const spoken = element("p", { class: "spoken", role: "status" });
   const refused = element("p", { class: "refused", role: "alert" });
@@ -51,7 +51,7 @@ const stage = (el, model, label) => {
   };
   model.on("change", () => {
     clearTimeout(waiting);
-    spoken.textContent = "";
+    for (const each of el.querySelectorAll(".spoken, .refused")) each.textContent = "";
   });
   return { root, say, refuse: reason => { refused.textContent = reason; } };
 };
@@ -60,6 +60,8 @@ const stillness = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // Numbers ------------------------------------------------------------------------------------------------------------
 
+// counted(2, "cell") is "2 cells".
+const counted = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 // As text: at most so many decimals, and a minus sign instead of a hyphen.
 const number = (value, decimals = 2) => {
   const text = value.toFixed(decimals).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
@@ -68,7 +70,7 @@ const number = (value, decimals = 2) => {
 
 // The number that somebody typed, or NaN: 0.5, 0,5, −1, 1/9.
 const parse = text => {
-  const [, above, below] = text.replace(/\s/g, "").replace(/[−–]/g, "-").replace(/,/g, ".")
+  const [, above, below] = text.trim().replace(/[−–]/g, "-").replace(/,/g, ".")
     .match(/^([-+]?(?:\d+\.?\d*|\.\d+))(?:\/(\d+\.?\d*))?$/) || [];
   const value = Number(above) / Number(below ?? 1);
   return above !== undefined && Number.isFinite(value) ? value : NaN;
@@ -125,9 +127,9 @@ const choice = (label, options, onchange) => {
   return { element: element("label", { class: "control" }, label, select), show: value => { select.value = value; } };
 };
 
-let groups = 0;
 const radios = (label, options, onchange) => {
-  const name = `explorable-${label}-${groups++}`;
+  // In a notebook each figure has a copy of this text to itself, so what counts the groups belongs to the page.
+  const name = `explorable-${label}-${self.explorableGroups = (self.explorableGroups ?? 0) + 1}`;
   const inputs = options.map(([value]) => element("input", { type: "radio", name, value, onchange: () => onchange(value) }));
   const labels = options.map(([, text], i) => element("label", {}, inputs[i], element("span", {}, text)));
   return {
@@ -146,24 +148,27 @@ const tick = (label, onchange) => {
 };
 
 // A whole number between two buttons. onchange may return the reason why it refuses a value: then that is shown.
-const stepper = (label, { min, max, step = 1 }, onchange) => {
+const stepper = (label, { min, max }, onchange) => {
   let now = min;
   const reason = element("span", { class: "refused", role: "alert" });
-  const attempt = text => {
-    const value = parse(String(text)), fits = Number.isInteger((value - min) / step) && value >= min && value <= max;
-    const steps = step === 1 ? "" : `, in steps of ${step}`;
-    reason.textContent = (fits ? onchange(value) : `${label} goes from ${number(min)} to ${number(max)}${steps}.`) || "";
+  const attempt = value => {
+    const whole = Number.isInteger(value), range = `${label} goes from ${number(min)} to ${number(max)}`;
+    reason.textContent = (whole && value >= min && value <= max ? onchange(value) : `${range}${whole ? "" : ", in whole numbers"}.`) || "";
     input.value = number(now);
   };
   const input = element("input", {
-    inputmode: "numeric", autocomplete: "off", "aria-label": label, onchange: () => attempt(input.value),
+    inputmode: "numeric", autocomplete: "off", "aria-label": label, onchange: () => attempt(parse(input.value)),
     onkeydown: event => {
-      const by = { ArrowUp: step, ArrowDown: -step }[event.key];
-      if (by) { event.preventDefault(); attempt(now + by); }
+      const by = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+      if (event.key === "Escape") input.value = number(now);
+      if (!by) return;
+      const typed = parse(input.value);
+      event.preventDefault();
+      attempt((Number.isInteger(typed) ? typed : now) + by);
     },
   });
-  const less = button("−", () => attempt(now - step), { "aria-label": `${label}: less` });
-  const more = button("+", () => attempt(now + step), { "aria-label": `${label}: more` });
+  const less = button("−", () => attempt(now - 1), { "aria-label": `${label}: less` });
+  const more = button("+", () => attempt(now + 1), { "aria-label": `${label}: more` });
   return {
     element: element("div", { class: "control" }, label, element("div", { class: "joined" }, less, input, more), reason),
     show: value => { now = value; input.value = number(value); },
@@ -191,9 +196,10 @@ const player = ({ count, at, go, delay = () => 600 }) => {
   let timer;
   const stop = () => { clearInterval(timer); timer = undefined; play.textContent = "▶ Play"; };
   const step = by => go(Math.min(count() - 1, Math.max(0, at() + by)));
-  const tickOn = () => { if (at() >= count() - 1) stop(); else step(1); };
+  const rest = () => { stop(); go(at()); };  // at a state that is not passed at once, and can be spoken of
+  const tickOn = () => { if (at() >= count() - 1) rest(); else step(1); };
   const play = button("▶ Play", () => {
-    if (timer) return stop();
+    if (timer) return rest();
     if (at() >= count() - 1) go(0);
     timer = setInterval(tickOn, delay());
     play.textContent = "❚❚ Pause";
@@ -204,15 +210,54 @@ const player = ({ count, at, go, delay = () => 600 }) => {
   return { element: element("div", { class: "buttons" }, ...buttons), stop, playing: () => timer !== undefined };
 };
 
+// Tells at(event, how) where the pointer is on a drawing: "press", then "drag" on from there. A finger may be about to scroll
+// the page: unless it draws(), it presses when it goes sideways or is lifted, and not at all if the browser scrolls.
+const pointed = (target, at, { draws = () => false, lift = () => {} } = {}) => {
+  let waiting;
+  const press = event => { waiting = null; at(event, "press"); };
+  target.addEventListener("pointerdown", event => {
+    if (event.button || !event.isPrimary) return;
+    // What is typed somewhere counts before; where that is refused, the reason is all that the press brings.
+    const reasons = () => Array.from(target.closest(".live").parentElement.querySelectorAll(".refused"), each => each.textContent).join();
+    const before = reasons();
+    if (document.activeElement?.matches("input")) document.activeElement.blur();
+    if (reasons() !== before) return;
+    target.setPointerCapture(event.pointerId);
+    if (event.pointerType === "touch" && !draws()) waiting = event;
+    else press(event);
+  });
+  target.addEventListener("pointermove", event => {
+    if (!event.isPrimary || !target.hasPointerCapture(event.pointerId)) return;
+    if (waiting) {
+      if (Math.abs(event.clientX - waiting.clientX) <= Math.abs(event.clientY - waiting.clientY)) return;
+      press(waiting);
+    }
+    at(event, "drag");
+  });
+  target.addEventListener("pointerup", event => {
+    if (waiting) press(waiting);
+    if (event.isPrimary && target.hasPointerCapture(event.pointerId)) lift();
+  });
+  target.addEventListener("pointercancel", () => { waiting = null; });
+};
+
 // Rows of numbers: make(row, column) gives each.
 const filled = (rows, columns, make) => Array.from({ length: rows }, (_, r) => Array.from({ length: columns }, (_, c) => make(r, c)));
+
+// Rows and columns by which a key moves on a drawing; Home and End go to the first and the last column.
+const stepOf = ({ key }) => ({
+  ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -Infinity], End: [0, Infinity],
+})[key] || [0, 0];
 
 // Grids --------------------------------------------------------------------------------------------------------------
 
 // A matrix as cells with numbers, or as pixels when it is large. What it can do:
 //   point(row, column, how)    how: "press", "drag" on from there, or "key" when an arrow key went there
-//   press(row, column)         Space or Enter on the cell
+//   lift()                     the pointer leaves the board
+//   beyond                     true: a drag goes on outside of the board, where rows and columns do, too
+//   press(row, column)         Space or Enter on the cell, if it is not what point() does
 //   edit(row, column, value)   makes the cells fields for typing; the figure has to draw the new value
+//   accepts(value), wanted     which numbers may be typed, and the same in words
 // draw({values, …}) shows rows of numbers (null: an empty cell) and takes
 //   label      what it is, for who cannot see it           title     element or text above it
 //   name       the key in numbers() of these values        text      value => text in a cell
@@ -221,7 +266,10 @@ const filled = (rows, columns, make) => Array.from({ length: rows }, (_, r) => A
 //   describe   (row, column) => words for that cell         still     true: no stop for the keyboard, for now
 //   drawing    true: a finger that moves here draws instead of scrolling the page
 //   largest    columns that are still drawn as numbers, 7 if left out
-const matrix = ({ point, press, edit } = {}) => {
+const matrix = ({
+  point, lift, beyond, press = point && ((row, column) => point(row, column, "key")),
+  edit, accepts = value => Math.abs(value) <= 1000, wanted = "a number from −1000 to 1000, such as 2, −0.5 or 1/9",
+} = {}) => {
   const [title, frame, pen, board] = ["title", "frame", "pen", "board"].map(name => element("div", { class: name }));
   const reason = element("p", { class: "refused", role: "alert" });
   let view, shape, cells, canvas, here = [0, 0];
@@ -232,9 +280,8 @@ const matrix = ({ point, press, edit } = {}) => {
 
   const commit = (row, column, input) => {
     const value = parse(input.value);
-    reason.textContent = Math.abs(value) <= 1000 ? ""
-      : `“${input.value}” is not a number from −1000 to 1000, such as 2, −0.5 or 1/9: the cell stays as it was.`;
-    if (!reason.textContent) edit(row, column, value);
+    reason.textContent = accepts(value) ? "" : `“${input.value}” is not ${wanted}: the cell stays as it was.`;
+    if (accepts(value)) edit(row, column, value);
     input.value = input.defaultValue;
   };
   const field = (row, column) => element("input", {
@@ -320,30 +367,22 @@ const matrix = ({ point, press, edit } = {}) => {
     const cell = canvas ? board : cells[here[0]][here[1]], target = edit ? cell.firstChild : cell;
     if (target !== document.activeElement) target.focus({ preventScroll: true });
   };
-  const under = event => {
+  let dragged;
+  if (point) pointed(board, (event, how) => {
     const box = board.getBoundingClientRect();
     const down = (event.clientY - box.top) / box.height, right = (event.clientX - box.left) / box.width;
-    return inside(Math.floor(down * rows()), Math.floor(right * columns()));
-  };
-
-  let dragged;
-  board.addEventListener("pointerdown", event => {
-    if (!point || event.button) return;
-    event.preventDefault();
-    board.setPointerCapture(event.pointerId);
-    dragged = under(event);
-    point(...dragged, "press");
+    const place = [Math.floor(down * rows()), Math.floor(right * columns())], now = beyond ? place : inside(...place);
+    if (how === "drag" && String(now) === String(dragged)) return;
+    dragged = now;
+    here = inside(...now);
+    point(...now, how);
+    if (how === "drag") return;
+    event.preventDefault();  // or the browser moves the focus to the cell that was pressed
     if (active()) focusHere();
-  });
-  board.addEventListener("pointermove", event => {
-    if (!dragged || !board.hasPointerCapture(event.pointerId) || String(under(event)) === String(dragged)) return;
-    dragged = under(event);
-    point(...dragged, "drag");
-  });
-  for (const end of ["pointerup", "pointercancel"]) board.addEventListener(end, () => { dragged = undefined; });
+  }, { draws: () => view.drawing, lift });
   board.addEventListener("keydown", event => {
     if (!active() || event.altKey || event.ctrlKey || event.metaKey) return;
-    const [down, right] = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key] || [0, 0];
+    const [down, right] = stepOf(event);
     if (down || right || (edit && event.key === "Enter")) {
       const next = inside(here[0] + down, here[1] + right);
       if (edit) event.target.blur();  // so that what was typed is taken

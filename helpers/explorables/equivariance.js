@@ -77,6 +77,7 @@ export default {
     // Where the pointer took hold of the image; the arrow keys move its middle.
     let hold;
     const movedBoard = matrix({
+      beyond: true,
       point: (row, column, how) => {
         const middle = images[model.get("image")].length / 2;
         if (how === "press") hold = [row - model.get("down"), column - model.get("right")];
@@ -132,7 +133,7 @@ export default {
         element("p", {}, element("b", {}, inner ? "Not equivariant for this shift: " : "Equivariant for this shift: "), "inside the frame, ",
           result("inside_differ", inner), " of ", result("inside", cells), " cells differ; length of the difference, as a share of the map's: ",
           result("error", size / (length(moved, inside) || 1)), "."),
-        element("p", {}, "At the border, outside the frame, ", result("border_differ", outer), " of ", result("border", all - cells), " cells differ."),
+        ...(all === cells ? [] : [element("p", {}, "At the border, outside the frame, ", result("border_differ", outer), " of ", result("border", all - cells), " cells differ.")]),
         element("p", { class: "note" }, `The image is shifted ${where}${stride === 1 ? ", and so is the map." : halfway
           ? `: ${number(rows / stride)} and ${number(columns / stride)} cells of the map, but a map shifts by whole cells. The best of the nearest is shown.`
           : `: ${number(rows / stride)} and ${number(columns / stride)} cells of the map.`}`),

@@ -10,7 +10,7 @@ from helpers import plotting, trained
 from helpers.conv import conv2d
 from helpers.equivariance import shift_error, shifted
 from helpers.explorables import data
-from helpers.explorables.explorable import Explorable
+from helpers.explorables.explorable import Explorable, Whole
 from helpers.pooling import max_pool2d
 
 SOBEL = torch.tensor([[[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]]], dtype=torch.float64)
@@ -52,9 +52,9 @@ class Equivariance(Explorable):
     needs = ("digits", "photograph", "lenet_plain")
     image = traitlets.Enum([*(f"digit {digit}" for digit in range(10)), "photograph"], default_value="digit 7").tag(sync=True)
     operation = traitlets.Enum(list(OPERATIONS), default_value="convolution").tag(sync=True)
-    channel = traitlets.Int(0, min=0, max=5).tag(sync=True)
-    down = traitlets.Int(2, min=-8, max=8).tag(sync=True)
-    right = traitlets.Int(3, min=-8, max=8).tag(sync=True)
+    channel = Whole(0, min=0, max=5).tag(sync=True)
+    down = Whole(2, min=-8, max=8).tag(sync=True)
+    right = Whole(3, min=-8, max=8).tag(sync=True)
     caption = traitlets.Unicode(
         "Drag the shifted image. Above, the layer sees it; below, the layer sees the image where it was, and its map is shifted. "
         "Where the difference is black, the two ways agree: there the layer is equivariant."
@@ -86,12 +86,13 @@ class Equivariance(Explorable):
 
     def numbers(self):
         """``moved`` (map of the shifted image), ``shifted`` (shifted map), ``difference`` (without sign), ``map_shift``
-        (rows, columns), and of the cells away from the border and at it how many there are and how many differ;
+        (rows, columns), and of the cells away from the border and, if there are any, at it how many there are and how many differ;
         ``error`` is what :func:`helpers.equivariance.shift_error` measures."""
         moved, still, by, inside = self._computed()
         _, stride, border = OPERATIONS[self.operation]
         difference = (moved - still).abs()
         differ = difference > 1e-9
+        border_cells = differ.numel() - differ[inside].numel()
         return {
             "moved": moved.tolist(),
             "shifted": still.tolist(),
@@ -99,8 +100,7 @@ class Equivariance(Explorable):
             "map_shift": list(by),
             "inside": differ[inside].numel(),
             "inside_differ": int(differ[inside].sum()),
-            "border": differ.numel() - differ[inside].numel(),
-            "border_differ": int(differ.sum() - differ[inside].sum()),
+            **({"border": border_cells, "border_differ": int(differ.sum() - differ[inside].sum())} if border_cells else {}),
             "error": shift_error(self._layer, self._image(), self.down, self.right, stride=stride, border=border),
         }
 
@@ -109,8 +109,7 @@ class Equivariance(Explorable):
         numbers = self.numbers()
         return (
             f"{self.image.capitalize()}, shifted by {_text(self.down)} down and {_text(self.right)} to the right, and {self.operation}: "
-            "the map of the shifted image beside the shifted map of the image. Away from the border "
-            f"{numbers['inside_differ']} of {numbers['inside']} cells differ, at the border {numbers['border_differ']} of {numbers['border']}."
+            f"the map of the shifted image beside the shifted map of the image. {_differ(numbers)}"
         )
 
     def fallback(self):
@@ -123,9 +122,13 @@ class Equivariance(Explorable):
             plotting.panel(still, title="map of the image, shifted", size=112, limits=limits),
             plotting.panel((moved - still).abs(), title="difference", size=112),
             alt=self.alt,
-            below=f"{self.operation}, shift by {_text(self.down)} down and {_text(self.right)} to the right. Away from the border "
-            f"{numbers['inside_differ']} of {numbers['inside']} cells differ, at the border {numbers['border_differ']} of {numbers['border']}.",
+            below=f"{self.operation}, shift by {_text(self.down)} down and {_text(self.right)} to the right. {_differ(numbers)}",
         )
+
+
+def _differ(numbers):
+    at_the_border = f", at the border {numbers['border_differ']} of {numbers['border']}" if "border" in numbers else ""
+    return f"Away from the border {numbers['inside_differ']} of {numbers['inside']} cells differ{at_the_border}."
 
 
 def _text(number):

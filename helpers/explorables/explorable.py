@@ -100,6 +100,15 @@ class Explorable(anywidget.AnyWidget):
         return {**bundle, "text/html": self.html()}, metadata
 
 
+class Whole(traitlets.Int):
+    """A trait that holds an integer; True and False are none, as the page could not draw them."""
+
+    def validate(self, figure, value):
+        if isinstance(value, bool):
+            self.error(figure, value)
+        return super().validate(figure, value)
+
+
 class Matrix(traitlets.TraitType):
     """A trait that holds rows of numbers, as lists; tensors, arrays and nested lists may be assigned to it.
 
@@ -122,8 +131,11 @@ class Matrix(traitlets.TraitType):
 
     def validate(self, figure, value):
         try:
-            value = torch.as_tensor(value) if isinstance(value, torch.Tensor) else numpy.array(value, dtype=float)
-        except (TypeError, ValueError):
+            value = numpy.array(value.tolist() if isinstance(value, torch.Tensor) else value)
+            if value.dtype.kind == "c":
+                raise TypeError("complex numbers have no place in a cell")
+            value = value.astype(float)
+        except (TypeError, ValueError, OverflowError, RuntimeError):
             raise traitlets.TraitError(f"{self.name} must be {self.info_text}, got {value!r}") from None
         if value.ndim != 2 or 0 in value.shape or max(value.shape) > self.largest:
             raise traitlets.TraitError(

@@ -51,6 +51,7 @@ export default {
     const which = radios("Network", [["both", "both"], ["plain", "plain"], ["augmented", "augmented"]], network => { change(model, { network }); heard(); });
     let held;
     const board = matrix({
+      beyond: true,
       // A drag takes the digit along, an arrow key moves it by a pixel.
       point: (row, column, how) => {
         const from = how === "key" ? [14, 14] : held, { right, down } = amounts();
@@ -101,7 +102,7 @@ export default {
       strip.numbers = answers;
       const limit = i => [result(`${name}_range`, values[i]), unit];
       return [
-        element("p", {}, element("b", {}, name), ...(first > last ? [": wrong where nothing is done"] : [": correct from ", ...limit(first), " to ", ...limit(last)])),
+        element("p", {}, element("b", {}, name), ...(first > last ? [": wrong already at ", number(nothing), unit] : [": correct from ", ...limit(first), " to ", ...limit(last)])),
         element("div", { class: "track" }, strip, element("u", { style: `left:${(100 * (amounts()[moved] - min)) / (max - min)}%` })),
       ];
     };

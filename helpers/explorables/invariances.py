@@ -4,7 +4,7 @@ import torch
 import traitlets
 
 from helpers import plotting, trained
-from helpers.explorables.explorable import Explorable
+from helpers.explorables.explorable import Explorable, Whole
 from helpers.explorables.lenet import digit_image, network
 from helpers.transformations import affine
 
@@ -65,7 +65,7 @@ class Invariances(Explorable):
 
     needs = ("digits", "lenet_plain", "lenet_augmented")
     sources = ("network",)
-    digit = traitlets.Int(6, min=0, max=9).tag(sync=True)
+    digit = Whole(6, min=0, max=9).tag(sync=True)
     translate = traitlets.Tuple(traitlets.Float(), traitlets.Float(), default_value=(0, 0)).tag(sync=True)
     rotate = traitlets.Float(0).tag(sync=True)
     scale = traitlets.Float(1).tag(sync=True)
@@ -133,7 +133,8 @@ class Invariances(Explorable):
             pictures.append(plotting.panel(image[0], title=f"{_text(values[place].item())}: {answers}", size=76, limits=(0, 1)))
         names = " and ".join(self._networks())
         stays = "; ".join(
-            f"{name}: " + ("correct from {} to {}".format(*map(_text, limits)) if limits else "wrong where nothing is done")
+            f"{name}: "
+            + ("correct from {} to {}".format(*map(_text, limits)) if limits else f"wrong already at {SLIDERS[self.moving][3]}")
             for name in self._networks()
             for limits in [numbers.get(f"{name}_range")]
         )

@@ -43,12 +43,13 @@ const stroke = (image, from, to, erase) => image.map((line, row) => line.map((ol
   return Math.round(100 * (erase ? Math.min(old, 1 - soft) : Math.max(old, soft))) / 100;
 }));
 const BLANK = Array(28).fill(Array(28).fill(0));
-// By how many pixels down and right to move an image so that the centre of its ink is at MNIST's, pixel 14 of 28.
-const toTheMiddle = image => {
-  let ink = 0, down = 0, right = 0;
-  image.forEach((line, row) => line.forEach((value, column) => { ink += value; down += value * row; right += value * column; }));
-  return [Math.round(14 - down / ink), Math.round(14 - right / ink)];
-};
+// By how many pixels down and right to move an image so that the centre of its ink is at MNIST's, pixel 14 of 28; and how
+// far that is possible without losing ink at the border.
+const toTheMiddle = image => [image, image[0].map((_, column) => image.map(line => line[column]))].map(lines => {
+  const ink = lines.map(line => line.reduce((sum, value) => sum + value, 0)), all = ink.reduce((sum, value) => sum + value, 0);
+  const wanted = Math.round(14 - ink.reduce((sum, value, place) => sum + value * place, 0) / all);
+  return { wanted, possible: Math.min(27 - ink.findLastIndex(Boolean), Math.max(-ink.findIndex(Boolean), wanted)) };
+});
 
 export default {
   render({ model, el }) {
@@ -74,7 +75,6 @@ export default {
       ["own", "your own drawing"],
     ], value => {
       const [kind, digit] = value.split(" ");
-      refuse("");
       change(model, kind === "own" ? { image: BLANK } : { image: null, misread: kind === "misread", digit: Number(digit) });
       heard();
     });
@@ -83,16 +83,19 @@ export default {
       heard();
     });
     const tool = radios("Pen", [["ink", "ink"], ["erase", "eraser"]], name => { erase = name === "erase"; draw(); });
-    const clear = button("Clear", () => { refuse(""); change(model, { image: BLANK }); heard(); });
+    const clear = button("Clear", () => { change(model, { image: BLANK }); heard(); });
     const centre = button("Centre it as MNIST did", () => {
       const image = pixels();
       if (!image.flat().some(Boolean)) return refuse("Nothing is drawn yet: there is no ink to bring to the middle.");
-      const [down, right] = toTheMiddle(image);
-      refuse("");
+      const ways = toTheMiddle(image), [down, right] = ways.map(({ possible }) => possible);
       change(model, { image: image.map((line, row) => line.map((_, column) => image[row - down]?.[column - right] ?? 0)) });
+      if (ways.some(({ wanted, possible }) => wanted !== possible)) {
+        refuse("Its centre cannot get to the middle without cutting off ink: MNIST's digits are no larger than the dashed square.");
+      }
       heard();
     });
     const board = matrix({
+      beyond: true,
       // The pointer comes from cell to cell; through the middles between cells a slanted stroke gets no stairs.
       point: (row, column, how) => {
         pen = how === "key" ? [row, column] : null;
@@ -102,6 +105,7 @@ export default {
         [last, middle] = [[row, column], now];
         heard();
       },
+      lift: () => { paint(middle, last); heard(); },
       press: (row, column) => { paint([row, column], [row, column]); heard(); },
     });
     const answers = bars("probabilities", "probabilities", true);
@@ -114,6 +118,7 @@ export default {
           // Arrow keys step over the gaps between maps.
           if (how === "key" && !fits(row, column)) [row, column] = [2 * row - old[0], 2 * column - old[1]];
           if (!fits(row, column) || unitAt(layer, row, column)[0] >= layer.count) return;
+          pen = null;  // the frame shows what the unit sees
           change(model, { unit: [name, ...unitAt(layer, row, column)] });
           say(explained.textContent);
         },

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from helpers import plotting, trained
 from helpers.explorables import data
-from helpers.explorables.explorable import Explorable, Matrix
+from helpers.explorables.explorable import Explorable, Matrix, Whole
 from helpers.receptive_field import receptive_field
 
 # The layers that the figure draws: what each puts out, and how many maps (or units) stand beside each other.
@@ -87,12 +87,12 @@ class LeNet(Explorable):
 
     needs = ("digits", "misread", "lenet_plain", "lenet_augmented")
     sources = ("network",)
-    digit = traitlets.Int(7, min=0, max=9).tag(sync=True)
+    digit = Whole(7, min=0, max=9).tag(sync=True)
     misread = traitlets.Bool(False).tag(sync=True)
     image = Drawing().tag(sync=True)
     network = traitlets.Enum(trained.NAMES, default_value="plain").tag(sync=True)
     unit = traitlets.Tuple(
-        traitlets.Enum([*DRAWN]), traitlets.Int(), traitlets.Int(), traitlets.Int(), default_value=None, allow_none=True
+        traitlets.Enum([*DRAWN]), Whole(), Whole(), Whole(), default_value=None, allow_none=True
     ).tag(sync=True)
     caption = traitlets.Unicode(
         "Draw on the digit, or draw one of your own: the course's trained LeNet reads it at every stroke. "

@@ -58,9 +58,18 @@
     }
   };
   parts.mount();
+  // On a bad line something may not come at all.
+  const missing = (selector, text) => {
+    for (const place of document.querySelectorAll(selector)) {
+      place.append(Object.assign(document.createElement("p"), { className: "refused", textContent: `${text} Reload the page to try again.` }));
+    }
+  };
   addEventListener("load", () => {
+    missing("[data-explorable]:not(.mounted)", "This figure could not be loaded, so it cannot be moved.");
     for (const { src } of document.querySelectorAll("script[type=later]")) {
-      document.body.append(Object.assign(document.createElement("script"), { src }));
+      const name = src.match(/data_(\w+)\.js/)[1];
+      const onerror = () => missing(`.mounted[data-later~="${name}"]`, "A part of this figure could not be loaded.");
+      document.body.append(Object.assign(document.createElement("script"), { src, onerror }));
     }
   });
 })();

@@ -125,7 +125,7 @@ export default {
       inputBoard.show({
         values: moved, label: `map, ${size(moved)}`, title: right ? `map, shifted by ${number(right)}` : "map", colour, still: true,
         frame: [top, left, kernel, kernel],
-        note: (r, c) => (r === top + Math.floor(winner / kernel) && c === left + winner % kernel ? "max" : ""),
+        note: (r, c) => (max && r === top + Math.floor(winner / kernel) && c === left + winner % kernel ? "max" : ""),
       });
       const bar = (i, values, ...limits) => scales[i].replaceChildren(values.length > 7 || values[0].length > 7 ? scale(...limits) : "");
       bar(0, moved, low, high, colour);

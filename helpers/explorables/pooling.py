@@ -7,7 +7,7 @@ import traitlets
 
 from helpers import plotting
 from helpers.equivariance import shifted
-from helpers.explorables.explorable import Explorable, Matrix
+from helpers.explorables.explorable import Explorable, Matrix, Whole
 from helpers.pooling import avg_pool2d, max_pool2d
 from helpers.sizes import output_size
 
@@ -39,10 +39,10 @@ class Pooling(Explorable):
     needs = ("digits",)
     input = Matrix(SMALL, largest=28).tag(sync=True)
     mode = traitlets.Enum(["max", "average"], default_value="max").tag(sync=True)
-    kernel_size = traitlets.Int(2, min=1, max=5).tag(sync=True)
-    stride = traitlets.Int(2, min=1, max=5).tag(sync=True)
-    right = traitlets.Int(0, min=-4, max=4).tag(sync=True)
-    position = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(0, 0)).tag(sync=True)
+    kernel_size = Whole(2, min=1, max=5).tag(sync=True)
+    stride = Whole(2, min=1, max=5).tag(sync=True)
+    right = Whole(0, min=-4, max=4).tag(sync=True)
+    position = traitlets.Tuple(Whole(), Whole(), default_value=(0, 0)).tag(sync=True)
     caption = traitlets.Unicode(
         "Choose a number of the result to see the window that it comes from. "
         "Then shift the map by one cell, and see which of the results notice."

@@ -12,7 +12,7 @@ const EXAMPLES = [
   ["a 3×3 layer, pooling, a 3×3 layer", [conv(3, 1, 1), pool(2, 2), conv(3, 1, 1)]],
   ["LeNet's convolutions and pooling", [conv(5), pool(2, 2), conv(5), pool(2, 2)]],
 ];
-const MOST = 6, PITCH = 76, HIGH = 24;  // layers; pixels from map to map, and of a map
+const MOST = 6, HIGH = 24;  // layers; pixels of a map
 
 const upTo = count => Array.from({ length: count }, (_, i) => i);
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
@@ -37,6 +37,7 @@ const leftOf = (map, unit) => map.start + unit * map.step + (map.size - map.step
 export default {
   render({ model, el }) {
     const { root, say, refuse } = stage(el, model, "Receptive field: what one unit of a stack of layers sees");
+    const PITCH = 4.75 * parseFloat(getComputedStyle(document.documentElement).fontSize);  // pixels from map to map
     const look = () => {
       const layers = model.get("layers"), input = model.get("input_size"), maps = mapsOf(layers, input);
       const [level, place] = model.get("unit"), depth = Math.min(level, layers.length);
@@ -75,7 +76,8 @@ export default {
       const maps = mapsOf(layers, input), bad = maps.findIndex(map => map.count < 1);
       if (bad > 0) {
         const { dilation, kernel_size, padding } = layers[bad - 1], span = dilation * (kernel_size - 1) + 1;
-        return `Layer ${bad} would need ${span} cells, there are only ${maps[bad - 1].count + 2 * padding}.`;
+        const there = maps[bad - 1].count + 2 * padding;
+        return `Layer ${bad} would need ${span} cells, there ${there === 1 ? "is" : "are"} only ${there}.`;
       }
       const over = layers.find(layer => layer.kind === "pool" && 2 * layer.padding > layer.kernel_size);
       if (over) return `A pooling layer is padded by at most half of its window, ${over.kernel_size}/2.`;
@@ -112,24 +114,17 @@ export default {
       class: "cut", role: "slider", tabindex: 0, "aria-valuemin": 0,
       "aria-label": "unit whose field is shown; up and down go to another map",
       onkeydown: event => {
-        const arrows = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-        const [up, right] = arrows[event.key] || [0, 0];
-        if (!(up || right) || event.altKey || event.ctrlKey || event.metaKey) return;
+        const [down, right] = stepOf(event);
+        if (!(down || right) || event.altKey || event.ctrlKey || event.metaKey) return;
         event.preventDefault();
-        choose(look().depth + up, middle() + right * look().maps[look().depth].step);
+        choose(look().depth - down, middle() + right * look().maps[look().depth].step);
       },
     });
-    const follow = event => {
+    pointed(cut, event => {
       const box = cut.getBoundingClientRect(), [low, high] = extent(look());
       const level = look().layers.length - Math.floor((event.clientY - box.top) / PITCH);
       choose(level, low + ((event.clientX - box.left) / box.width) * (high - low));
-    };
-    cut.addEventListener("pointerdown", event => {
-      if (event.button) return;
-      cut.setPointerCapture(event.pointerId);
-      follow(event);
     });
-    cut.addEventListener("pointermove", event => { if (cut.hasPointerCapture(event.pointerId)) follow(event); });
     const plan = element("div", { class: "plan", role: "img" }), words = element("p"), table = element("table");
     const cost = element("div", { class: "cost" });
     root.append(

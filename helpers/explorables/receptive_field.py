@@ -7,7 +7,7 @@ from matplotlib.patches import Rectangle
 from torch import nn
 
 from helpers import plotting
-from helpers.explorables.explorable import Explorable
+from helpers.explorables.explorable import Explorable, Whole
 from helpers.receptive_field import POINTWISE, receptive_field
 from helpers.sizes import output_size, parameter_count
 
@@ -35,19 +35,21 @@ class Stack(traitlets.TraitType):
 
 def _settings(layer):
     """A layer of torch, or a dict with some of its settings, as a dict with all of them."""
+    if getattr(layer, "ceil_mode", False):
+        raise traitlets.TraitError(f"the figure rounds sizes down, so ceil_mode must be False; got {layer!r}")
     for kind, classes in KINDS.items():
         if isinstance(layer, classes):
             sides = {name: getattr(layer, name, 1) for name in LIMITS}
             square = {name: side[0] for name, side in sides.items() if isinstance(side, tuple) and len(set(side)) == 1}
             layer = {"kind": kind, **sides, **square}
-    if not isinstance(layer, dict) or layer.get("kind", "conv") not in KINDS or set(layer) - set(DEFAULT):
+    if not isinstance(layer, dict) or layer.get("kind", "conv") not in list(KINDS) or set(layer) - set(DEFAULT):
         raise traitlets.TraitError(
             "a layer is a Conv2d, MaxPool2d or AvgPool2d, or a dict of kind ('conv' or 'pool') and "
             f"{', '.join(LIMITS)}; got {layer!r}"
         )
     layer = {**DEFAULT, **layer}
     for name, (least, most) in LIMITS.items():
-        if not isinstance(layer[name], int) or not least <= layer[name] <= most:
+        if type(layer[name]) is not int or not least <= layer[name] <= most:
             raise traitlets.TraitError(f"{name} must be one integer from {least} to {most}, got {layer[name]!r}")
     if layer["kind"] == "pool" and 2 * layer["padding"] > layer["kernel_size"]:
         raise traitlets.TraitError(
@@ -76,8 +78,8 @@ class ReceptiveField(Explorable):
     """
 
     layers = Stack().tag(sync=True)
-    input_size = traitlets.Int(17, min=1, max=64).tag(sync=True)
-    unit = traitlets.Tuple(traitlets.Int(), traitlets.Int()).tag(sync=True)
+    input_size = Whole(17, min=1, max=64).tag(sync=True)
+    unit = traitlets.Tuple(Whole(), Whole()).tag(sync=True)
     caption = traitlets.Unicode(
         "Choose a unit in any map: all that it looks at, down to the input, is marked. "
         "Then change the layer that it belongs to. Which change lets it see more, and what does that cost?"

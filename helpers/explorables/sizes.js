@@ -12,7 +12,6 @@ const squares = (rows, columns) => rows.flatMap(row => columns.map(column => `M$
 const crosses = cells => cells.map(([row, column]) => `M${column + 0.2} ${row + 0.2}l.6.6m0-.6l-.6.6`).join("");
 const frame = (row, column, size) => `M${column} ${row}h${size}v${size}h${-size}z`;
 const large = value => value.toLocaleString("en-US");
-const count = (value, one, many) => `${value} ${value === 1 ? one : many}`;
 // A square of cells: paths, each with a class, from the lowest to the uppermost.
 const mesh = (side, paths) => {
   const lines = upTo(side + 1).map(i => `M0 ${i}h${side}M${i} 0v${side}`).join("");
@@ -46,8 +45,8 @@ export default {
     const settle = (name, value) => {
       const { input, kernel, stride, padding, dilation } = { ...look(), [name.replace("_size", "")]: value };
       const span = dilation * (kernel - 1) + 1, padded = input + 2 * padding;
-      if (span > padded) return `The kernel would span ${count(span, "cell", "cells")}, the padded input has only ${padded}.`;
       walk.stop();
+      if (span > padded) return `The kernel would span ${counted(span, "cell")}, the padded input has only ${padded}.`;
       const last = Math.floor((padded - span) / stride);
       change(model, { [name]: value, position: model.get("position").map(place => Math.min(place, last)) });
       say(here());
@@ -66,38 +65,30 @@ export default {
     };
 
     // Pointing at a cell brings the window, or its place on the output, there; dragging takes it along.
-    const pointed = (board, side, move) => {
-      const follow = event => {
-        const box = board.firstChild.getBoundingClientRect();
-        const cell = (at, from, size) => Math.floor(((at - from) / size) * side());
-        move(cell(event.clientY, box.top, box.height), cell(event.clientX, box.left, box.width));
-      };
-      board.addEventListener("pointerdown", event => {
-        if (event.button) return;
-        walk.stop();
-        board.setPointerCapture(event.pointerId);
-        follow(event);
-        say(here());
-      });
-      board.addEventListener("pointermove", event => { if (board.hasPointerCapture(event.pointerId)) follow(event); });
-    };
+    const follow = (board, side, move) => pointed(board, event => {
+      const box = board.firstChild.getBoundingClientRect();
+      const cell = (at, from, size) => Math.floor(((at - from) / size) * side());
+      walk.stop();
+      move(cell(event.clientY, box.top, box.height), cell(event.clientX, box.left, box.width));
+      say(here());
+    });
     const inputBoard = element("div", { class: "mesh", role: "img" }), inputTitle = element("div", { class: "title" });
     const outputBoard = element("div", {
       class: "mesh", role: "slider", tabindex: 0, "aria-label": "output: place of the window", "aria-valuemin": 0,
       onkeydown: event => {
-        const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-        if (!by || event.altKey || event.ctrlKey || event.metaKey) return;
+        const [down, right] = stepOf(event);
+        if (!(down || right) || event.altKey || event.ctrlKey || event.metaKey) return;
         event.preventDefault();
         walk.stop();
-        go(look().row + by[0], look().column + by[1]);
+        go(look().row + down, look().column + right);
       },
     });
     const outputTitle = element("div", { class: "title" });
-    pointed(inputBoard, () => look().padded, (row, column) => {
+    follow(inputBoard, () => look().padded, (row, column) => {
       const { span, stride } = look(), nearest = cell => Math.round((cell - (span - 1) / 2) / stride);
       go(nearest(row), nearest(column));
     });
-    pointed(outputBoard, () => look().places, go);
+    follow(outputBoard, () => look().places, go);
     const walk = player({
       count: () => look().places ** 2,
       at: () => look().row * look().places + look().column,
@@ -143,7 +134,7 @@ export default {
         window: frame(row * stride, column * stride, span),
       });
       inputTitle.textContent = `input, ${input}×${input}${padding ? `, padded to ${padded}×${padded}` : ""}`;
-      const unseen = `${count(never.length, "pixel is", "pixels are")} never read.`;
+      const unseen = `${counted(never.length, "pixel is", "pixels are")} never read.`;
       inputBoard.setAttribute("aria-label", `${inputTitle.textContent}: ${here()} ${unseen}`);
       outputBoard.innerHTML = mesh(places, {
         done: squares(upTo(row), upTo(places)) + squares([row], upTo(column + 1)), window: frame(row, column, 1),
@@ -177,7 +168,7 @@ export default {
       formula.replaceChildren(
         element("div", { class: "title" }, "Along one side"),
         element("p", { class: "counted" },
-          `${padded} cells = ${span} under the first window + ${count(steps, "step", "steps")} of ${stride} + `,
+          `${counted(padded, "cell")} = ${span} under the first window + ${counted(steps, "step")} of ${stride} + `,
           result("left_over", left), " left over"),
         element("p", { class: "counted" },
           `⌊(${input} + 2·${padding} − ${dilation}·(${kernel} − 1) − 1)/${stride}⌋ + 1 = ⌊`, result("room", room),
@@ -189,15 +180,16 @@ export default {
           ? `it does not fit. ${room}/${stride} is not a whole number.`
           : `it fits. ${room}/${stride} = ${steps} is a whole number.`),
         element("p", {}, element("b", {}, "PyTorch: "), left ? "rounds down, and says nothing. " : "has nothing to round. ",
-          result("never", never), ` of the ${input * input} pixels ${never === 1 ? "is" : "are"} never read`, never ? " (×)." : "."),
+          result("never", never), ` of the ${counted(input * input, "pixel")} ${never === 1 ? "is" : "are"} never read`, never ? " (×)." : "."),
       );
       const { depth, filters, weights, parameters, multiplications } = bill();
       cost.replaceChildren(
         element("p", {}, element("b", {}, "Parameters: "),
-          `${count(filters, "filter", "filters")} · (${depth}·${kernel}·${kernel} weights + 1 bias) = `,
+          `${counted(filters, "filter")} · (${depth}·${kernel}·${kernel} ${weights === 1 ? "weight" : "weights"} + 1 bias) = `,
           result("parameters", parameters, large(parameters))),
         element("p", {}, element("b", {}, "Multiplications: "),
-          `${places}·${places} places · ${count(filters, "filter", "filters")} · ${large(weights)} weights = `,
+          `${places}·${places} ${places === 1 ? "place" : "places"} · ${counted(filters, "filter")} · ${large(weights)} `
+            + `${weights === 1 ? "weight" : "weights"} = `,
           result("multiplications", multiplications, large(multiplications))),
       );
     };

@@ -7,7 +7,7 @@ from matplotlib.patches import Rectangle
 from torch import nn
 
 from helpers import plotting
-from helpers.explorables.explorable import Explorable
+from helpers.explorables.explorable import Explorable, Whole
 from helpers.receptive_field import receptive_field
 from helpers.sizes import cells_left_over, output_size, parameter_count
 
@@ -32,14 +32,14 @@ class Sizes(Explorable):
         If a value is none of these; the figure stays as it was.
     """
 
-    input_size = traitlets.Int(7, min=1, max=32).tag(sync=True)
-    kernel_size = traitlets.Int(3, min=1, max=11).tag(sync=True)
-    stride = traitlets.Int(1, min=1, max=8).tag(sync=True)
-    padding = traitlets.Int(0, min=0, max=5).tag(sync=True)
-    dilation = traitlets.Int(1, min=1, max=5).tag(sync=True)
-    position = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(0, 0)).tag(sync=True)
-    in_channels = traitlets.Int(1, min=1, max=512).tag(sync=True)
-    out_channels = traitlets.Int(1, min=1, max=512).tag(sync=True)
+    input_size = Whole(7, min=1, max=32).tag(sync=True)
+    kernel_size = Whole(3, min=1, max=11).tag(sync=True)
+    stride = Whole(1, min=1, max=8).tag(sync=True)
+    padding = Whole(0, min=0, max=5).tag(sync=True)
+    dilation = Whole(1, min=1, max=5).tag(sync=True)
+    position = traitlets.Tuple(Whole(), Whole(), default_value=(0, 0)).tag(sync=True)
+    in_channels = Whole(1, min=1, max=512).tag(sync=True)
+    out_channels = Whole(1, min=1, max=512).tag(sync=True)
     caption = traitlets.Unicode(
         "The bar under the input is the formula: the first window, then a piece for every step, then what is left over. "
         "Change one setting and see which piece changes. When is nothing left over?"

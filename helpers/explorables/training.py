@@ -8,7 +8,7 @@ import traitlets
 
 from helpers import plotting
 from helpers.explorables import data
-from helpers.explorables.explorable import Explorable
+from helpers.explorables.explorable import Explorable, Whole
 
 SHAPES = {"linear": (10, 28, 28), "cnn": (8, 7, 7)}
 NAMES = {"linear": "a linear classifier", "cnn": "a convolutional network"}
@@ -47,7 +47,7 @@ class Training(Explorable):
 
     needs = ("training_linear", "training_cnn")
     network = traitlets.Enum(list(SHAPES), default_value="linear").tag(sync=True)
-    step = traitlets.Int(0).tag(sync=True)
+    step = Whole(0).tag(sync=True)
     same_scale = traitlets.Bool(False).tag(sync=True)
     caption = traitlets.Unicode(
         "Move through a recorded training: 1000 steps of 100 digits each. The images are the weights of the first layer; "

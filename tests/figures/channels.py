@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from figures.convolution import get, shown
 
 REFUSED = [
+    ({"weight": [[[[10**400] * 3] * 3] * 3] * 2}, "weight must be numbers"),
+    ({"position": (True, 0, 0)}, "bool True"),
     ({"bias": (1,)}, "bias"),
     ({"bias": (1, 100)}, "bias"),
     ({"bias": (0.5, 0)}, "bias"),
@@ -53,6 +55,18 @@ def by_mouse(page, figure):
     figure.get_by_role("button", name="Back to the lecture's numbers").click()
     assert get(figure, "bias") == [1, 0] and shown(figure, "sum") == [-3]
 
+    # What was typed belongs to the filter that was shown, even if another is chosen before it is entered.
+    weight = figure.get_by_label("kernel 0 of filter 1, weight in row 1, column 1")
+    weight.fill("7")
+    maps[0].get_by_label("row 2, column 2").click()
+    assert get(figure, "position") == [0, 2, 2] and [get(figure, "weight")[i][0][1][1] for i in (0, 1)] == [0, 7]
+    figure.get_by_label("kernel 0 of filter 0, weight in row 1, column 1").fill("x")
+    maps[1].get_by_label("row 0, column 0").click()
+    alerts = figure.get_by_role("alert")
+    assert "“x” is not a whole number from −99 to 99" in "".join(alerts.all_inner_texts())
+    maps[1].get_by_label("row 0, column 0").click()
+    assert get(figure, "position") == [1, 0, 0] and not "".join(alerts.all_inner_texts())
+
 
 def by_keyboard(page, figure):
     press = page.keyboard.press
@@ -60,6 +74,14 @@ def by_keyboard(page, figure):
     for key, place in (("ArrowRight", [0, 0, 1]), ("ArrowDown", [0, 1, 1]), ("ArrowLeft", [0, 1, 0]), ("ArrowUp", [0, 0, 0])):
         press(key)
         assert get(figure, "position") == place
+    figure.get_by_role("grid", name="map 1", exact=True).locator("[tabindex='0']").focus()
+    press("Enter")
+    assert get(figure, "position") == [1, 0, 0], "the cell where the focus is"
+    figure.get_by_role("grid", name="map 0", exact=True).locator("[tabindex='0']").focus()
+    press("End")
+    assert get(figure, "position") == [0, 0, 2]
+    press("Home")
+    assert get(figure, "position") == [0, 0, 0]
     figure.get_by_label("kernel 1 of filter 0, weight in row 1, column 1").focus()
     page.keyboard.type("−3")
     press("Enter")
@@ -68,7 +90,7 @@ def by_keyboard(page, figure):
     page.keyboard.type("1/2")
     press("ArrowRight")
     assert get(figure, "weight")[0][1][1][1] == -3
-    assert "A weight is a whole number from −99 to 99" in " ".join(figure.get_by_role("alert").all_inner_texts())
+    assert "“1/2” is not a whole number from −99 to 99" in " ".join(figure.get_by_role("alert").all_inner_texts())
     figure.get_by_label("Bias of filter 0", exact=True).fill("−7")
     press("Enter")
     press("ArrowUp")

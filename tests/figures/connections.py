@@ -7,6 +7,8 @@ from torch import nn
 REFUSED = [
     ({"layer": "pooling"}, "layer"),
     ({"dimensions": 3}, "dimensions"),
+    ({"dimensions": 1.5}, "dimensions"),
+    ({"stride": True}, "bool True"),
     ({"input_size": 8}, "input_size"),
     ({"kernel_size": 6}, "kernel_size"),
     ({"input_size": 4, "kernel_size": 5}, "a kernel of 5 does not fit into 4 inputs"),

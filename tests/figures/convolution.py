@@ -11,6 +11,10 @@ REFUSED = [
     ({"image": torch.zeros(1, 5, 5)}, r"image must have shape \(rows, columns\), each from 1 to 64, got \(1, 5, 5\)"),
     ({"kernel": [[1, 2], [3]]}, "kernel must be rows of numbers, all of the same length"),
     ({"kernel": [["a"]]}, "kernel must be rows of numbers"),
+    ({"kernel": [[10**400]]}, "kernel must be rows of numbers"),
+    ({"kernel": [[1j]]}, "kernel must be rows of numbers"),
+    ({"kernel": torch.eye(3).to_sparse()}, "kernel must be rows of numbers"),
+    ({"position": (True, 1)}, "bool True"),
     ({"kernel": [[float("nan")]]}, "kernel must hold numbers from −1000 to 1000, got nan"),
     ({"kernel": [[1001]]}, "kernel must hold numbers from −1000 to 1000, got 1001"),
     ({"position": (3, 0)}, r"the map has rows 0 to 2 and columns 0 to 2, got position \(3, 0\)"),
@@ -82,6 +86,20 @@ def by_mouse(page, figure):
     page.mouse.move(*end, steps=9)
     page.mouse.up()
     assert get(figure, "image")[4] == [1, 1, 1, 1, 0], "what the stroke began with, ink, it draws"
+    figure.get_by_label("weight in row 0, column 0").fill("7")
+    output.get_by_label("row 2, column 1").click()
+    figure.get_by_label("Image", exact=True).select_option("blank, to draw on")
+    assert get(figure, "kernel") == [[7, 0, 1], *CROSS[1:]], "what was typed counts"
+    box = figure.get_by_role("slider", name="image, 12×12").bounding_box()
+    for row, ends in ((2, (0.5, 11.5)), (7, (6.5, 30))):  # in one go; and out of the picture, where nothing is drawn
+        places = [(box["x"] + column * box["width"] / 12, box["y"] + (row + 0.5) * box["height"] / 12) for column in ends]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        page.mouse.move(*places[1])
+        page.mouse.move(places[1][0], places[1][1] + box["height"] / 4)
+        page.mouse.up()
+    drawn = get(figure, "image")
+    assert drawn[2] == [1] * 12 and drawn[7] == [0] * 6 + [1] * 6 and sum(map(sum, drawn)) == 21, "no gaps"
 
     figure.get_by_label("Kernel", exact=True).select_option("numbers 1 to 9")
     figure.get_by_label("Image", exact=True).select_option("one bright pixel")

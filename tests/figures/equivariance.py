@@ -14,6 +14,7 @@ REFUSED = [
     ({"down": 9}, "down"),
     ({"right": -9}, "right"),
     ({"right": 0.5}, "right"),
+    ({"right": True}, "bool True"),
 ]
 
 
@@ -56,6 +57,14 @@ def by_mouse(page, figure):
     page.mouse.up()
     assert (get(figure, "down"), get(figure, "right")) == (3, 1), "it follows the pointer, from where it was"
     assert shown(figure, "map_shift") == [3, 1] and shown(figure, "inside_differ") == [0]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] + 3 * pixel, y, steps=5)  # out of the picture
+    page.mouse.up()
+    assert (get(figure, "down"), get(figure, "right")) == (3, 8)
+    figure.evaluate("figure => figure.model.set({down: 0, right: 0})")
+    assert "At the border" not in figure.locator(".comparison").inner_text(), "the frame is the whole map"
+    figure.evaluate("figure => figure.model.set({down: 3, right: 1})")
 
     figure.get_by_label("Layer").select_option("convolution, stride 2")
     assert shown(figure, "inside_differ")[0] > 0 and shown(figure, "error")[0] > 0.1
@@ -86,8 +95,15 @@ def by_keyboard(page, figure):
     assert get(figure, "right") == 8, "as far as it goes"
     assert page.evaluate("document.activeElement.getAttribute('aria-valuetext')") == "2 down, 8 to the right"
     page.wait_for_function("() => document.querySelector('.spoken').textContent.startsWith('Equivariant for this shift')")
-    figure.get_by_role("textbox", name="Shift down").focus()
-    page.keyboard.type("9")
+    figure.get_by_role("textbox", name="Shift down").fill("5")
+    press("ArrowDown")
+    assert get(figure, "down") == 4, "from what was typed"
+    page.keyboard.press("Control+a")
+    page.keyboard.type("1.5")
+    press("Enter")
+    assert "in whole numbers" in "".join(figure.get_by_role("alert").all_inner_texts())
+    figure.evaluate("figure => figure.model.set('down', 2)")
+    figure.get_by_role("textbox", name="Shift down").fill("9")
     press("Enter")
     assert get(figure, "down") == 2 and "Shift down goes from −8 to 8." in " ".join(
         figure.get_by_role("alert").all_inner_texts()

@@ -99,6 +99,8 @@ def by_mouse(page, figure):
     assert not figure.get_by_text("augmented network").is_visible()
     figure.evaluate("figure => figure.model.set('rotate', 180)")
     assert max(range(10), key=shown(figure, "plain_probabilities").__getitem__) == 9, "a 6 upside down"
+    figure.evaluate("figure => figure.model.set({moving: 'scale'})")
+    assert "plain: wrong already at 1 times" in figure.inner_text()
     figure.get_by_label("Digit", exact=True).select_option("a 9")
     assert max(range(10), key=shown(figure, "plain_probabilities").__getitem__) == 6
 

@@ -8,6 +8,7 @@ from helpers.explorables.data import MISREAD
 from helpers.explorables.lenet import DRAWN
 
 REFUSED = [
+    ({"digit": True}, "bool True"),
     ({"digit": 10}, "digit"),
     ({"network": "best"}, "plain.*augmented"),
     ({"image": [[0] * 28] * 27}, r"image must be an image of 28×28 numbers from 0 \(paper\) to 1 \(ink\), or None"),
@@ -86,7 +87,7 @@ def by_mouse(page, figure):
     assert "Nothing is drawn yet" in " ".join(figure.get_by_role("alert").all_inner_texts())
     box = figure.get_by_role("slider", name="image, 28×28").bounding_box()
 
-    def line(*places):
+    def line(*places, steps=12):
         points = [
             (box["x"] + (column + 0.5) * box["width"] / 28, box["y"] + (row + 0.5) * box["height"] / 28)
             for row, column in places
@@ -94,10 +95,10 @@ def by_mouse(page, figure):
         page.mouse.move(*points[0])
         page.mouse.down()
         for point in points[1:]:
-            page.mouse.move(*point, steps=12)
+            page.mouse.move(*point, steps=steps)
         page.mouse.up()
 
-    line((5, 16), (24, 16))
+    line((5, 16), (23, 16))
     assert shown(figure, "answers")[0] == 1
     image = torch.tensor(get(figure, "image"))
     assert (
@@ -116,9 +117,25 @@ def by_mouse(page, figure):
     )
     assert shown(figure, "answers")[0] == 7
     figure.locator("label", has_text="eraser").click()
-    line((4, 0), (4, 27))
-    line((7, 0), (7, 27))
-    assert image[3:8].sum() > 10 and not any(map(any, get(figure, "image")[3:8]))
+    for row in (7, 8, 9):
+        line((row, 0), (row, 27))
+    assert image[7:10].sum() > 10 and not any(map(any, get(figure, "image")[7:10]))
+
+    figure.locator("label", has_text="ink").click()
+    figure.get_by_role("button", name="Clear").click()
+    line((10, 4), (10, 20), steps=1)
+    assert get(figure, "image")[10][4:21] == [1] * 17, "a quick stroke ends where the hand lifts"
+    assert figure.get_by_role("slider", name="image, 28×28").get_attribute("aria-valuetext") == "row 10, column 20: 1"
+    line((20, 14), (20, 40), (26, 40), (26, 25))
+    drawn = torch.tensor(get(figure, "image"))
+    assert drawn[20, 14:].all() and drawn[26, 26:].all() and not drawn[22:25].any(), "nothing is drawn beside the picture"
+    figure.get_by_role("button", name="Clear").click()
+    line((1, 1), (26, 1), (26, 26))
+    drawn = torch.tensor(get(figure, "image")).sum()
+    for _ in range(2):
+        figure.get_by_role("button", name="Centre").click()
+        assert "without cutting off ink" in " ".join(figure.get_by_role("alert").all_inner_texts())
+        assert torch.isclose(torch.tensor(get(figure, "image")).sum(), drawn)
 
     figure.get_by_label("Digit", exact=True).select_option("a 4")
     maps = figure.get_by_role("slider", name="pool1")
@@ -144,12 +161,15 @@ def by_keyboard(page, figure):
     assert image[12][12:17] == [0, 0.9, 1, 0.9, 0] and shown(figure, "answers")[0] == 1
     assert page.evaluate("document.activeElement.getAttribute('aria-valuetext')") == "row 23, column 14: 0.9"
 
+    framed = "frame => Math.round(28 * parseFloat(frame.style.width) / 100)"
+    assert figure.locator(".drawn .frame").evaluate(framed) == 1, "the pen"
     figure.get_by_label("Digit", exact=True).focus()
     press("Home")
     for key, unit in (("ArrowDown", [0, 1, 0]), ("ArrowRight", [0, 1, 1])):
         figure.get_by_role("slider", name="pool2").focus()
         press(key)
         assert get(figure, "unit") == ["pool2", *unit]
+    assert figure.locator(".drawn .frame").evaluate(framed) > 10, "no longer the pen, but the pixels that the unit sees"
     for _ in range(4):
         press("ArrowRight")
     assert get(figure, "unit") == ["pool2", 1, 1, 0], "over the gap into the next map"

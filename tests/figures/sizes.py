@@ -10,7 +10,7 @@ REFUSED = [
     ({"input_size": 0}, "input_size"),
     ({"stride": 9}, "stride"),
     ({"padding": -1}, "padding"),
-    ({"padding": True}, "padding must be an integer, got True"),
+    ({"padding": True}, "'padding' trait .* not the bool True"),
     ({"kernel_size": (3, 3)}, "kernel_size"),
     ({"out_channels": 0}, "out_channels"),
     ({"position": (0, 5)}, r"the output has rows and columns 0 to 4, got position \(0, 5\)"),

@@ -48,6 +48,11 @@ def by_mouse(page, figure):
     assert get(figure, "step") == stopped
     figure.get_by_text("Same colours for all steps").click()
     assert get(figure, "same_scale")
+    figure.evaluate("figure => figure.model.set('step', 700)")
+    figure.get_by_role("button", name="Play").click()
+    figure.get_by_role("button", name="Play").wait_for()  # it has come to its end
+    heard = "f => f.querySelector('[role=status]').textContent.startsWith('Step 1000: loss')"
+    page.wait_for_function(heard, arg=figure.element_handle())
 
 
 def by_keyboard(page, figure):
