@@ -31,7 +31,13 @@ addEventListener("load", () => {
 
 // Whoever has chosen a section in the contents that lie over the page on a phone wants to read it.
 addEventListener("click", ({ target }) => {
-  target.closest?.('dialog[open] a[href^="#"]')?.closest("dialog").close();
+  const link = target.closest('dialog[open] a[href^="#"]');
+  const section = link && document.getElementById(decodeURIComponent(link.hash.slice(1)));
+  if (!section) return;
+  const contents = link.closest("dialog");
+  // Once the focus has gone back to the button that opened them, which scrolls, too.
+  contents.addEventListener("close", () => section.scrollIntoView(), { once: true });
+  contents.close();
 });
 
 // The buttons that open the two side bars: the theme listens to the first of each kind alone, which its style sheet hides.
