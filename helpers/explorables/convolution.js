@@ -40,7 +40,7 @@ const weightText = weight => {
 
 export default {
   render({ model, el }) {
-    const { root, say, refuse } = stage(el, model, "Convolution: a kernel slides over an image");
+    const { root, say, refuse, refused } = stage(el, model, "Convolution: a kernel slides over an image");
     const blocks = model.get("data"), digits = bytes(blocks.digits), photograph = bytes(blocks.photograph);
     // Hundredths, so that what is shown is what is computed with.
     const square = (block, start, side) => filled(side, side, (r, c) => Math.round(block[start + side * r + c] / 2.55) / 100);
@@ -167,7 +167,7 @@ export default {
       element("div", { class: "pair" }, element("div", { class: "between", "aria-hidden": "true" }, sign), ...content);
     root.append(
       element("div", { class: "controls" }, chooseImage.element, chooseKernel.element, mode.element),
-      what,
+      refused, what,
       element("div", { class: "pictures" },
         imageBoard.element,
         after("∗", element("div", { class: "stack" }, kernelBoard.element, turnedBoard.element)),

@@ -34,8 +34,9 @@ const connect = (model, names, draw) => {
   draw();
 };
 
-// The figure's own box: {root, say, refuse}. say(text) is spoken when the reader pauses, refuse(reason) at once, and is seen, too.
-// Both stay until the state changes, as does the reason why a control refuses a value.
+// The figure's own box: {root, say, refuse, refused}. say(text) is spoken when the reader pauses, refuse(reason) at once, and is
+// seen, too, in the element `refused`, which belongs beside what can be refused. Both stay until the state changes, as does the
+// reason why a control refuses a value.
 const stage = (el, model, label) => {
   const spoken = element("p", { class: "spoken", role: "status" });
   const refused = element("p", { class: "refused", role: "alert" });
@@ -53,8 +54,10 @@ const stage = (el, model, label) => {
     clearTimeout(waiting);
     for (const each of el.querySelectorAll(".spoken, .refused")) each.textContent = "";
   });
-  return { root, say, refuse: reason => { refused.textContent = reason; } };
+  return { root, say, refuse: reason => { refused.textContent = reason; }, refused };
 };
+// The places where the figure of a control says what it refuses.
+const refusals = control => [...control.closest(".live").parentElement.querySelectorAll(".refused")];
 
 const stillness = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -171,7 +174,10 @@ const stepper = (label, { min, max }, onchange) => {
   const more = button("+", () => attempt(now + 1), { "aria-label": `${label}: more` });
   return {
     element: element("div", { class: "control" }, label, element("div", { class: "joined" }, less, input, more), reason),
-    show: value => { now = value; input.value = number(value); },
+    show: value => {
+      now = value;
+      if (input.defaultValue !== number(now)) input.value = input.defaultValue = number(now);  // what is being typed stays
+    },
   };
 };
 
@@ -197,9 +203,11 @@ const player = ({ count, at, go, delay = () => 600 }) => {
   const stop = () => { clearInterval(timer); timer = undefined; play.textContent = "▶ Play"; };
   const step = by => go(Math.min(count() - 1, Math.max(0, at() + by)));
   const rest = () => { stop(); go(at()); };  // at a state that is not passed at once, and can be spoken of
-  const tickOn = () => { if (at() >= count() - 1) rest(); else step(1); };
+  // What is refused meanwhile has to be read.
+  const tickOn = () => { if (at() >= count() - 1 || refusals(play).some(each => each.textContent)) rest(); else step(1); };
   const play = button("▶ Play", () => {
     if (timer) return rest();
+    for (const each of refusals(play)) each.textContent = "";
     if (at() >= count() - 1) go(0);
     timer = setInterval(tickOn, delay());
     play.textContent = "❚❚ Pause";
@@ -218,10 +226,9 @@ const pointed = (target, at, { draws = () => false, lift = () => {} } = {}) => {
   target.addEventListener("pointerdown", event => {
     if (event.button || !event.isPrimary) return;
     // What is typed somewhere counts before; where that is refused, the reason is all that the press brings.
-    const reasons = () => Array.from(target.closest(".live").parentElement.querySelectorAll(".refused"), each => each.textContent).join();
-    const before = reasons();
+    const reasons = () => refusals(target).map(each => each.textContent).join(""), before = reasons();
     if (document.activeElement?.matches("input")) document.activeElement.blur();
-    if (reasons() !== before) return;
+    if (reasons() && reasons() !== before) return;
     target.setPointerCapture(event.pointerId);
     if (event.pointerType === "touch" && !draws()) waiting = event;
     else press(event);
@@ -367,11 +374,11 @@ const matrix = ({
     const cell = canvas ? board : cells[here[0]][here[1]], target = edit ? cell.firstChild : cell;
     if (target !== document.activeElement) target.focus({ preventScroll: true });
   };
-  let dragged;
+  let dragged, box;
   if (point) pointed(board, (event, how) => {
-    const box = board.getBoundingClientRect();
+    if (how === "press") box = board.getBoundingClientRect();  // the drag is measured from there, even if the board moves
     const down = (event.clientY - box.top) / box.height, right = (event.clientX - box.left) / box.width;
-    const place = [Math.floor(down * rows()), Math.floor(right * columns())], now = beyond ? place : inside(...place);
+    const place = [Math.floor(down * rows()), Math.floor(right * columns())], now = beyond && how === "drag" ? place : inside(...place);
     if (how === "drag" && String(now) === String(dragged)) return;
     dragged = now;
     here = inside(...now);

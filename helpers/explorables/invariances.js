@@ -54,12 +54,12 @@ export default {
       beyond: true,
       // A drag takes the digit along, an arrow key moves it by a pixel.
       point: (row, column, how) => {
-        const from = how === "key" ? [14, 14] : held, { right, down } = amounts();
-        held = [row, column];
-        if (how === "press") return;
-        const inside = value => Math.min(14, Math.max(-14, value));
-        const translate = [inside(right + column - from[1]), inside(down + row - from[0])];
-        change(model, { translate, moving: Math.abs(column - from[1]) >= Math.abs(row - from[0]) ? "right" : "down" });
+        const { right, down } = amounts(), inside = value => Math.min(14, Math.max(-14, value));
+        if (how === "press") held = [row - down, column - right];
+        if (how === "key") held = [14 - down, 14 - right];
+        const translate = [inside(column - held[1]), inside(row - held[0])];
+        if (how === "press" || (translate[0] === right && translate[1] === down)) return;
+        change(model, { translate, moving: Math.abs(translate[0] - right) >= Math.abs(translate[1] - down) ? "right" : "down" });
         heard();
       },
     });

@@ -53,7 +53,7 @@ const toTheMiddle = image => [image, image[0].map((_, column) => image.map(line 
 
 export default {
   render({ model, el }) {
-    const { root, say, refuse } = stage(el, model, "LeNet reads what you draw");
+    const { root, say, refuse, refused } = stage(el, model, "LeNet reads what you draw");
     const data = model.get("data");
     const networks = networksOf(model);
     // Whether the pen erases, where it is when the keyboard moves it, and where a stroke has come to.
@@ -135,6 +135,7 @@ export default {
       element("div", { class: "pictures" }, board.element, answers.element),
       answer,
       element("div", { class: "controls" }, tool.element, clear, centre),
+      refused,
       element("p", { class: "note" }, "Draw as large as the dashed square: MNIST's digits were scaled to 20×20 pixels, and moved so that the centre of their ink is in the middle. By keyboard: arrow keys move the pen, Space draws."),
       explained,
       element("div", { class: "layers" }, ...layers.map(each => each.tiles.element)),

@@ -15,7 +15,7 @@ const differences = (after, before) => after.map((line, r) => line.map((value, c
 
 export default {
   render({ model, el }) {
-    const { root, say, refuse } = stage(el, model, "Pooling: a window of a map becomes one number");
+    const { root, say, refuse, refused } = stage(el, model, "Pooling: a window of a map becomes one number");
     const pixels = bytes(model.get("data").digits), maps = { small: SMALL, line: LINE };
     for (let digit = 0; digit < 10; digit++) maps[`digit ${digit}`] = edges(pixels.subarray(784 * digit));
 
@@ -82,6 +82,7 @@ export default {
     const sum = element("div", { class: "sum pooled" }), comparison = element("div", { class: "comparison" });
     root.append(
       element("div", { class: "controls" }, chooseMap.element, mode.element, ...Object.values(steppers).map(each => each.element)),
+      refused,
       element("div", { class: "pictures pooling" }, inputBoard.element, element("div", { class: "between", "aria-hidden": "true" }, "→"),
         outputBoard.element, changeBoard.element),
       sum, comparison,

@@ -36,7 +36,7 @@ const leftOf = (map, unit) => map.start + unit * map.step + (map.size - map.step
 
 export default {
   render({ model, el }) {
-    const { root, say, refuse } = stage(el, model, "Receptive field: what one unit of a stack of layers sees");
+    const { root, say, refuse, refused } = stage(el, model, "Receptive field: what one unit of a stack of layers sees");
     const PITCH = 4.75 * parseFloat(getComputedStyle(document.documentElement).fontSize);  // pixels from map to map
     const look = () => {
       const layers = model.get("layers"), input = model.get("input_size"), maps = mapsOf(layers, input);
@@ -106,7 +106,7 @@ export default {
     });
     const editorTitle = element("legend");
     const editor = element("fieldset", { class: "editor" }, editorTitle,
-      element("div", { class: "controls" }, kind.element, ...settings.map(([, each]) => each.element), add, remove));
+      element("div", { class: "controls" }, kind.element, ...settings.map(([, each]) => each.element), add, remove), refused);
 
     const names = upTo(MOST + 1).map(level =>
       button("", () => choose(level, middle()), { style: `height: ${PITCH - 8}px` }));

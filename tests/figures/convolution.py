@@ -111,6 +111,16 @@ def by_mouse(page, figure):
     box = figure.get_by_role("slider", name="activation map").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     assert get(figure, "position") == [13, 13]
+    weight, alerts = figure.get_by_label("weight in row 0, column 0"), figure.get_by_role("alert")
+    figure.get_by_role("button", name="First").click()
+    figure.get_by_role("button", name="Play").click()
+    weight.fill("abc")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(400)
+    assert "“abc” is not a number" in "".join(alerts.all_inner_texts()), "it waits until that is read"
+    weight.fill("5")
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert get(figure, "kernel")[0][0] == 5 and not "".join(alerts.all_inner_texts())
     figure.get_by_role("button", name="First").click()
     figure.get_by_role("button", name="Play").click()
     page.wait_for_function("f => f.model.get('position')[1] > 2", arg=figure.element_handle())

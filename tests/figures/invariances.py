@@ -84,6 +84,13 @@ def by_mouse(page, figure):
     page.mouse.move(box["x"] + 21.5 * pixel, box["y"] + 14.5 * pixel, steps=7)
     page.mouse.up()
     assert get(figure, "translate") == [7, 0] and get(figure, "moving") == "right"
+    page.mouse.move(box["x"] + 14.5 * pixel, box["y"] + 14.5 * pixel)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 50 * pixel, box["y"] + 14.5 * pixel, steps=5)
+    assert get(figure, "translate") == [14, 0]
+    page.mouse.move(box["x"] + 14.5 * pixel, box["y"] + 14.5 * pixel, steps=5)
+    page.mouse.up()
+    assert get(figure, "translate") == [7, 0], "back where it was"
     assert shown(figure, "plain_probabilities")[6] < 0.5, "the digit is no longer in the middle"
     assert [shown(figure, "plain_range"), shown(figure, "augmented_range")] == [plain, augmented]
     figure.get_by_role("button", name="Back").click()
