@@ -4,6 +4,7 @@ And knows the marker ``row``, by which the coverage page finds the tests that pr
 """
 
 import os
+import signal
 
 import hypothesis
 
@@ -14,6 +15,9 @@ hypothesis.settings.load_profile("repeatable")
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "row(*ids): proves what these rows of lecture.yml say, see tools/coverage_page.py")
+    # What a shell starts in the background has Ctrl-C ignored, and so has all that it starts: the tests press it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("nbval", False) or config.getoption("nbval_lax", False):
         # Read by the kernels that nbval starts: nobody watches a progress bar there.
         os.environ.setdefault("TQDM_DISABLE", "1")
