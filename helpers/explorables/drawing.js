@@ -260,7 +260,7 @@ const stepOf = ({ key }) => ({
 
 // A matrix as cells with numbers, or as pixels when it is large. What it can do:
 //   point(row, column, how)    how: "press", "drag" on from there, or "key" when an arrow key went there
-//   lift()                     the pointer leaves the board
+//   lift()                     the pointer is lifted after a press
 //   beyond                     true: a drag goes on outside of the board, where rows and columns do, too
 //   press(row, column)         Space or Enter on the cell, if it is not what point() does
 //   edit(row, column, value)   makes the cells fields for typing; the figure has to draw the new value
