@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import gc
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -115,6 +117,28 @@ def test_a_cell_of_a_thousand_magics_is_read_as_it_stands(tmp_path):
     handed_in = submission.read(submit(tmp_path / "one.ipynb", "x = %time 1\n" * 1000, "x = %time 1"))
     assert handed_in.cells[0].source == "x = %time 1\n" * 1000 and "get_ipython" in handed_in.cells[1].source
     assert "Cell 1: more than 100 lines look like magics" in handed_in.notices[0]
+
+
+def test_notebooks_may_be_read_in_several_threads_at_once(tmp_path):
+    """Hypothesis has Python code run at each collection; there a thread can lose its turn in the middle of a tree."""
+    handed_in = submission.read(submit(tmp_path / "one.ipynb", *["x = (a + b(1))[c.d] if e else [f for f in g]\n" * 40] * 3))
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+
+    def at_each_collection(phase, about):
+        for _ in range(50):
+            pass
+
+    gc.callbacks.append(at_each_collection)
+    try:
+        sys.setswitchinterval(1e-6)
+        gc.set_threshold(100, 10, 10**6)
+        with ThreadPoolExecutor(2) as pool:
+            every = list(pool.map(lambda _: selection.statements(handed_in), range(80)))
+    finally:
+        gc.callbacks.remove(at_each_collection)
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*threshold)
+    assert all(len(found) == 120 and not broken for found, broken in every)
 
 
 # What its code must not use

@@ -10,6 +10,7 @@ import ast
 import builtins
 import functools
 import symtable
+import threading
 import warnings
 from collections import defaultdict
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ INNER_SCOPES = (
 DEFINITIONS = (*IMPORTS, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 PROVIDED = {"__name__", "__file__", "__doc__", "display", "get_ipython", "__class__"}
 MOST_STATEMENTS = 5000
+# CPython 3.11 counts the depth of every tree it builds in one number for all threads, and raises SystemError when two get
+# in each other's way (gh-106905); the filters of warnings are shared by all threads, too.
+ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def statements(submission):
     found, broken = [], {}
     for cell in submission.cells:
         try:
-            with warnings.catch_warnings():
+            with ONE_AT_A_TIME, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 tree = ast.parse(cell.source)
                 if len(found) + len(tree.body) > MOST_STATEMENTS:
