@@ -4,9 +4,9 @@ if (!location.hash && performance.getEntriesByType("navigation")[0]?.type === "n
   document.documentElement.classList.add("in-parts");
 }
 addEventListener("load", async () => {
-  for (const picture of document.querySelectorAll("img[loading=lazy]")) picture.loading = "eager";  // for print, too
   for (const section of document.querySelectorAll(".bd-article > section > section")) {
     await new Promise((done) => setTimeout(done));  // what the reader does meanwhile gets its answer in between
+    for (const picture of section.querySelectorAll("img[loading=lazy]")) picture.loading = "eager";  // for print, too
     section.classList.add("laid-out");
     section.getBoundingClientRect();  // now, and not all of them before the next frame
   }

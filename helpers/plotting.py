@@ -143,9 +143,10 @@ def drawn(drawing, alt, caption=None):
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # these names repeat from figure to figure, and ids must not
     own = "drawing-" + hashlib.sha1(svg.encode()).hexdigest()[:10]
     svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{own}-", svg)  # nor must those of clip paths and hatches
-    shorter = lambda path: re.sub(r"\s+", " ", re.sub(r"(\.\d\d)\d+", r"\1", path[0]))  # hundredths of a pixel will do
-    svg = re.sub(r' d="[^"]*"', shorter, svg)
-    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1; font-family: inherit", svg)
+    svg = re.sub(r' transform="rotate\(-?0 [^"]*"', "", svg)
+    shorter = lambda places: re.sub(r"\s+", " ", re.sub(r"(\.\d\d)\d+", r"\1", places[0]))  # hundredths of a pixel will do
+    svg = re.sub(r' (?:(?:d|x|y)="[^"]*"|transform="(?:translate|rotate)\([^()]*\)")', shorter, svg)
+    svg = re.sub(r"font-family: [^;\"]*", "font-family: inherit", svg)
     for hexadecimal, colour in PAGE_COLOURS.items():
         svg = svg.replace(hexadecimal, colour)
     pixels = round(canvas.get_figwidth() * 100)

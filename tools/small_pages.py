@@ -3,8 +3,8 @@
 Of style sheets and fonts stays what a page of the book uses, the work of the npm package purgecss and of fontTools. The
 theme's icon script, a copy of what its style sheet draws anyway, is emptied, and its other script no longer measures every
 box of the page. A style sheet that every picture brings along stands once in a page, what searches is loaded by the page
-that searches, the theme's scripts come after the text, and so do pictures, which a notebook holds in its text: here they lie
-beside the page.
+that searches, code that looks like text is no element of its own. The theme's scripts come after the text, and so do
+pictures, which a notebook holds in its text: here they lie beside the page.
 """
 
 import base64
@@ -18,7 +18,7 @@ from pathlib import Path
 from fontTools import subset
 from sphinx.errors import ExtensionError
 
-SMALL = 1500  # letters; what is shorter is not worth a request of its own, and stays in the text
+SMALL = 300  # letters; what is shorter is not worth a request of its own, and stays in the text
 
 
 def keep_one_of_each_style(app, pagename, templatename, context, doctree):
@@ -55,13 +55,64 @@ NOT_NEEDED = re.compile(
 )
 
 
-def take_out_what_is_not_needed(pages):
+SCRIPT = re.compile(r"\s*<script([^>]*)>(.*?)</script>", re.DOTALL)
+SOURCE = re.compile(r'\bsrc="([^"?]*)[^"]*"')
+
+
+def scripts_that_hold_up_nothing(html, page):
+    """Put the scripts of a page in the order in which a reader needs them.
+
+    A script in the head stops the text behind it until it has come, and with it all style sheets before it. So what
+    stands in the page itself comes before these, with book.js, which decides how the page is laid out, and all others run
+    when the text is there: first the figures, then what the theme adds to the text.
+    """
+    head, body = html.split("</head>", 1)
+    at_once, figures, others = "", "", ""
+    for attributes, code in SCRIPT.findall(head):
+        source = SOURCE.search(attributes)
+        if source and source[1].endswith("/book.js"):
+            at_once += f"<script>\n{(page.parent / source[1]).read_text(encoding='utf-8')}</script>\n"
+        elif not source and "DOCUMENTATION_OPTIONS" not in code:
+            at_once += f"<script{attributes}>{code}</script>\n"
+        else:  # of scripts that stand in the page, modules alone wait
+            attributes = re.sub(r'\s+defer(="defer")?', "", attributes) + (" defer" if source else ' type="module"')
+            script = f"<script{attributes}>{code}</script>\n"
+            if source and "/explorables/" in source[1]:
+                figures += script
+            else:
+                others += script
+    before, sheets = SCRIPT.sub("", head).split("<link", 1)
+    return f"{before}{at_once}<link{sheets}{figures}{others}</head>{body}"
+
+
+def take_out_what_is_not_needed(pages, sheet):
+    plain = "|".join(sorted(plain_tokens(sheet.read_text(encoding="utf-8"))))
+    spans = re.compile(rf'<span class="(?:{plain})">([^<]*)</span>')
     for page in pages:
-        if page.name != "search.html":
-            html = page.read_text(encoding="utf-8")
-            smaller = NOT_NEEDED.sub("", html)
-            if smaller != html:
-                page.write_text(smaller, encoding="utf-8")
+        html = page.read_text(encoding="utf-8")
+        smaller = html if page.name == "search.html" else NOT_NEEDED.sub("", html)
+        if '/book.js' in html and page.name != "search.html":
+            smaller = scripts_that_hold_up_nothing(smaller, page)
+        smaller = CODE.sub(lambda code: spans.sub(r"\1", code[0]), smaller)
+        if smaller != html:
+            page.write_text(smaller, encoding="utf-8")
+
+
+CODE = re.compile(r'<div class="highlight"><pre>.*?</pre>', re.DOTALL)
+RULE = re.compile(r'^html\[data-theme="(\w+)"\] \.highlight (?:\.(\w+) )?\{ (?:background: [^;]+; )?(.*?) \}', re.MULTILINE)
+
+
+def plain_tokens(sheet):
+    """The classes of tokens that pygments puts into elements of their own, and that look like text without any.
+
+    Names, brackets and commas are most of a program: without them a page has up to two fifths fewer elements to lay out.
+    """
+    looks = {theme: {} for theme in ("light", "dark")}
+    for theme, token, look in RULE.findall(sheet):
+        looks[theme][token] = look
+    if not all("" in of_theme for of_theme in looks.values()):
+        raise ExtensionError("pygments.css has changed: tools/small_pages.py does not find how text without a class looks in it")
+    return {token for token in looks["light"] if token and all(of.get(token) == of[""] for of in looks.values())}
 
 
 # Where the theme's script makes what is wide reachable by keyboard; book.js does it, in a way that lays out nothing twice.
@@ -106,7 +157,7 @@ def make_smaller(app, exception):
         return
     built, static = Path(app.outdir), Path(app.outdir) / "_static"
     pages = sorted(built.rglob("*.html"))
-    take_out_what_is_not_needed(pages)
+    take_out_what_is_not_needed(pages, static / "pygments.css")
     (static / "scripts" / "fontawesome.js").write_text("/* The icons come from the style sheet. */\n")
     take_out_tab_stops(static / "scripts" / "pydata-sphinx-theme.js")
     for font in (static / "vendor" / "fontawesome" / "webfonts").iterdir():
@@ -118,5 +169,5 @@ def make_smaller(app, exception):
 def setup(app):
     app.connect("html-page-context", keep_one_of_each_style)
     app.connect("html-page-context", put_pictures_beside_the_page)
-    app.connect("build-finished", make_smaller)
+    app.connect("build-finished", make_smaller, priority=900)  # after the theme, which writes pygments.css then
     return {"parallel_read_safe": True, "parallel_write_safe": True}

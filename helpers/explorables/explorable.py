@@ -29,6 +29,8 @@ class Explorable(anywidget.AnyWidget):
         Names of the blocks of :mod:`helpers.explorables.data` that the figure draws from.
     sources : tuple of str
         Names of JavaScript files that stand before its own: what it shares with some of the figures, but not with all.
+    files : tuple of str
+        Names of all its JavaScript files: what all figures share, ``sources``, its own.
     caption : str
         Sentences under the figure that say what to see and to try; plain text.
     """
@@ -43,7 +45,8 @@ class Explorable(anywidget.AnyWidget):
         if hasattr(cls, "_esm"):  # a class of a class, such as anywidget makes of each figure
             return
         cls.name = cls.__module__.rpartition(".")[2]
-        cls._esm = "".join((FOLDER / f"{each}.js").read_text(encoding="utf-8") for each in ("drawing", *cls.sources, cls.name))
+        cls.files = ("drawing", *cls.sources, cls.name)
+        cls._esm = "".join((FOLDER / f"{each}.js").read_text(encoding="utf-8") for each in cls.files)
         cls._css = (FOLDER / "explorable.css").read_text(encoding="utf-8")
 
     @traitlets.default("data")
