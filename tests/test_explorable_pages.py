@@ -303,7 +303,8 @@ def test_all_figures_stand_in_one_page_and_each_moves_by_itself(open_page):
 def test_a_figure_that_fails_leaves_its_fallback(browser, folder):  # noqa: F811
     html = explorables.Convolution().html().replace("data-state=", "data-state='{' data-not=")
     html = html.replace("data-needs=", "data-none=")
-    scripts = '<script src="explorables/convolution.js"></script><script src="explorables/page.js" defer></script>'
+    names = ("drawing", "convolution", "page")
+    scripts = "".join(f'<script defer src="explorables/{name}.js"></script>' for name in names)
     (folder / "broken.html").write_text(PAGE.format(look="light", styles="", scripts=scripts, body=html), encoding="utf-8")
     page = browser.new_page()
     errors = []
@@ -311,6 +312,20 @@ def test_a_figure_that_fails_leaves_its_fallback(browser, folder):  # noqa: F811
     page.goto((folder / "broken.html").as_uri())
     assert page.locator(".fallback").is_visible() and errors
     assert page.get_by_text("This figure could not be loaded, so it cannot be moved. Reload the page").is_visible()
+    page.close()
+
+
+def test_a_reader_is_told_when_what_all_figures_share_does_not_come(browser, folder):  # noqa: F811
+    body = explorables.Convolution().html() + explorables.Sizes().html()
+    now, _ = explorable_pages.scripts_of(body)
+    scripts = "".join(f'<script defer src="explorables/{name}"></script>' for name in now)
+    (folder / "bare.html").write_text(PAGE.format(look="light", styles="", scripts=scripts, body=body), encoding="utf-8")
+    page = browser.new_page()
+    page.route("**/drawing.js", lambda route: route.abort())
+    page.goto((folder / "bare.html").as_uri())
+    told = page.get_by_text("This figure could not be loaded, so it cannot be moved. Reload the page to try again.")
+    told.first.wait_for()
+    assert told.count() == page.locator(".fallback:visible").count() == 2
     page.close()
 
 
@@ -354,16 +369,19 @@ def test_the_page_s_model_behaves_like_the_notebook_s(open_page):
 def test_a_page_gets_the_scripts_of_its_own_figures_and_no_others():
     assert explorable_pages.scripts_of("<p>data-explorable</p>") == ([], [])
     html = explorables.Convolution().html()
-    convolution = ["convolution.js", "page.js", "data_digits.js", "data_photograph.js"]
+    convolution = ["drawing.js", "convolution.js", "page.js", "data_digits.js", "data_photograph.js"]
     assert explorable_pages.scripts_of(html * 2) == (convolution, [])
+    together, _ = explorable_pages.scripts_of(explorables.LeNet().html() + explorables.Invariances().html())
+    assert together[:5] == ["drawing.js", "network.js", "invariances.js", "lenet.js", "page.js"], "what they share, once"
 
 
 def test_what_one_figure_can_begin_without_comes_at_once_where_another_needs_it():
     plain, augmented = (explorables.Invariances(network=name).html() for name in ("plain", "augmented"))
+    code = ["drawing.js", "network.js", "invariances.js", "page.js"]
     digits, *weights = "data_digits.js", "data_lenet_plain.js", "data_lenet_augmented.js"
-    assert explorable_pages.scripts_of(plain) == (["invariances.js", "page.js", digits, weights[0]], weights[1:])
-    assert explorable_pages.scripts_of(augmented) == (["invariances.js", "page.js", digits, weights[1]], weights[:1])
-    assert explorable_pages.scripts_of(plain + augmented) == (["invariances.js", "page.js", digits, *weights], [])
+    assert explorable_pages.scripts_of(plain) == ([*code, digits, weights[0]], weights[1:])
+    assert explorable_pages.scripts_of(augmented) == ([*code, digits, weights[1]], weights[:1])
+    assert explorable_pages.scripts_of(plain + augmented) == ([*code, digits, *weights], [])
 
 
 def test_a_figure_answers_before_all_weights_have_come_and_takes_them_when_they_come(open_page):

@@ -1,4 +1,5 @@
-// Drawing code that the figures share. Each figure's own file follows this text, so it calls these functions by name.
+// Drawing code that the figures share. Each figure's own file follows this text, so it calls these functions by name. (In the
+// built pages this is a script of its own, which hands on each `const` that begins a line: tools/explorable_pages.py.)
 // Every control is an object with its `element` and, where it shows a value, `show(value)`.
 
 // Elements and the model ---------------------------------------------------------------------------------------------
