@@ -1,15 +1,26 @@
+// The theme's script chooses between light and dark, and comes after the text, which would change its colours then.
+if (document.documentElement.dataset.theme === "auto") {
+  document.documentElement.dataset.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
 // A page that opens at its start is laid out from there, part by part, see .in-parts in book.css. One that opens further down,
 // at the place that a link names or where the reader was before, needs to know at once how long everything above is.
 if (!location.hash && performance.getEntriesByType("navigation")[0]?.type === "navigate") {
   document.documentElement.classList.add("in-parts");
 }
 addEventListener("load", async () => {
-  for (const section of document.querySelectorAll(".bd-article > section > section")) {
-    await new Promise((done) => setTimeout(done));  // what the reader does meanwhile gets its answer in between
-    for (const picture of section.querySelectorAll("img[loading=lazy]")) picture.loading = "eager";  // for print, too
+  // What the reader does meanwhile gets its answer in between.
+  const oneByOne = async (selector, action) => {
+    for (const each of document.querySelectorAll(selector)) {
+      await new Promise((done) => setTimeout(done));
+      action(each);
+    }
+  };
+  await oneByOne("img[loading=lazy]", (picture) => { picture.loading = "eager"; });  // for print, and when the line is gone
+  await oneByOne(".bd-article > section > section", (section) => {
     section.classList.add("laid-out");
     section.getBoundingClientRect();  // now, and not all of them before the next frame
-  }
+  });
 });
 
 // What is wider than its place scrolls; let the arrow keys reach it. (The theme's script would do so for all but formulas,
@@ -38,6 +49,13 @@ addEventListener("click", ({ target }) => {
   // Once the focus has gone back to the button that opened them, which scrolls, too.
   contents.addEventListener("close", () => section.scrollIntoView(), { once: true });
   contents.close();
+});
+
+// What the theme adds, 30 kB, waits for what figures compute with: tools/small_pages.py marks its scripts.
+addEventListener("DOMContentLoaded", () => {
+  for (const { src } of document.querySelectorAll("script[type=theme]")) {
+    document.body.append(Object.assign(document.createElement("script"), { src, async: false }));  // one after the other
+  }
 });
 
 // The buttons that open the two side bars: the theme listens to the first of each kind alone, which its style sheet hides.

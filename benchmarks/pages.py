@@ -105,6 +105,7 @@ def visit(browser, address):
     try:
         tab.goto(address)
         tab.wait_for_function("self.times")
+        tab.wait_for_function("[...document.images].every(picture => picture.loading !== 'lazy')")  # book.js asks for all
         tab.wait_for_load_state("networkidle")
         times = tab.evaluate("self.times")
     finally:

@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
+import nbformat
 import pydata_sphinx_theme
 import pytest
 from bs4 import BeautifulSoup
@@ -225,7 +226,7 @@ def test_no_link_inside_the_book_is_dead(page):
     assert not dead, f"{page}:\n" + "\n".join(dead)
 
 
-def test_every_icon_of_a_page_is_left_in_the_icon_font():
+def test_every_icon_of_a_page_is_left_in_the_icon_font(browser):
     theme = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
     known = ICONS.findall((theme / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8"))
     built = ICONS.findall((BOOK / "_static" / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8"))
@@ -236,6 +237,14 @@ def test_every_icon_of_a_page_is_left_in_the_icon_font():
     assert shown and shown <= built.keys()
     font = TTFont(BOOK / "_static" / "vendor" / "fontawesome" / "webfonts" / "fa-solid-900.woff2")
     assert {known[name] for name in shown} <= font.getBestCmap().keys()
+    notes = set()  # their icons come from variables of the style sheet
+    for page in PAGES:
+        tab = browser.new_page()
+        tab.goto(f"{BOOK.as_uri()}/{page}")
+        script = "titles => titles.map(title => getComputedStyle(title, '::after').content)"
+        notes |= {content.strip('"') for content in tab.eval_on_selector_all(".admonition:not(details) > .admonition-title", script)}
+        tab.close()
+    assert len(notes) > 2 and {ord(icon) for icon in notes} <= font.getBestCmap().keys()
 
 
 @pytest.mark.parametrize("home", ["from disk", "from a server"])
@@ -292,12 +301,47 @@ def test_a_page_with_figures_that_move_is_small(browser, book_address, page):
     tab = browser.new_page()
     answers = []
     tab.on("response", lambda answer: answers.append(answer))
-    tab.goto(book_address + page, wait_until="networkidle")
+    tab.goto(book_address + page)
+    tab.wait_for_function("[...document.images].every(picture => picture.loading !== 'lazy')")  # book.js asks for all of them
+    tab.wait_for_load_state("networkidle")
     sizes = {answer.url: len(gzip.compress(answer.body())) for answer in answers}
     tab.close()
     weights = {url for url in sizes if re.search("/data_(lenet|training)_", url)}
     assert 100_000 < sum(size for url, size in sizes.items() if url not in weights) < 450_000
     assert sum(sizes[url] for url in weights) < 300_000
+
+
+@pytest.mark.parametrize("page", sorted({*PAGES} - {"search.html"}))  # whose scripts are what the page is for
+def test_no_script_holds_up_the_text_of_a_page(page):
+    head = BeautifulSoup((BOOK / page).read_text(encoding="utf-8"), "html.parser").head
+    assert not head.select("script[src]:not([defer])")
+    assert not head.select("link[rel=stylesheet] ~ script:not([src]):not([type=module])"), "it would wait for the style sheets"
+
+
+@pytest.mark.parametrize("chosen, look, seen", [(None, "dark", "dark"), (None, "light", "light"), ("light", "dark", "light")])
+def test_a_page_has_its_colours_before_the_theme_s_scripts_have_come(browser, chosen, look, seen):
+    context = browser.new_context(color_scheme=look)
+    tab = context.new_page()
+    page = f"{BOOK.as_uri()}/chapters/02_convolution.html"
+    if chosen:
+        tab.goto(page)
+        tab.evaluate("chosen => { localStorage.mode = localStorage.theme = chosen }", chosen)
+    tab.route("**/scripts/*.js*", lambda route: route.abort())
+    tab.goto(page)
+    assert tab.evaluate("document.documentElement.dataset.theme") == seen
+    ink = tab.evaluate("getComputedStyle(document.querySelector('.bd-article p')).color.match(/\\d+/g).map(Number)")
+    assert (sum(ink) > 384) == (seen == "dark")
+    context.close()
+
+
+def test_the_code_of_a_page_is_the_notebook_s_and_what_looks_like_text_is_no_element_of_its_own():
+    notebook = nbformat.read(ROOT / "chapters" / "02_convolution.ipynb", as_version=4)
+    page = BeautifulSoup((BOOK / "chapters" / "02_convolution.html").read_text(encoding="utf-8"), "html.parser")
+    shown = page.select(".cell_input pre")
+    assert len(shown) > 40
+    assert {pre.get_text().strip() for pre in shown} <= {cell.source.strip() for cell in notebook.cells}
+    tokens = {token for span in page.select(".cell_input pre span") for token in span.get("class", [])}
+    assert {"k", "nb", "mi", "s2", "c1"} <= tokens and not tokens & {"n", "p", "w"}
 
 
 def test_weights_are_asked_for_where_the_first_figure_that_needs_them_stands():

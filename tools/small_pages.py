@@ -57,6 +57,7 @@ NOT_NEEDED = re.compile(
 
 SCRIPT = re.compile(r"\s*<script([^>]*)>(.*?)</script>", re.DOTALL)
 SOURCE = re.compile(r'\bsrc="([^"?]*)[^"]*"')
+THEME = re.compile(r'<script defer (src="[^"]*/scripts/(?:bootstrap|pydata-sphinx-theme)\.js[^"]*")>')
 
 
 def scripts_that_hold_up_nothing(html, page):
@@ -64,24 +65,28 @@ def scripts_that_hold_up_nothing(html, page):
 
     A script in the head stops the text behind it until it has come, and with it all style sheets before it. So what
     stands in the page itself comes before these, with book.js, which decides how the page is laid out, and all others run
-    when the text is there: first the figures, then what the theme adds to the text.
+    when the text is there: first the figures, then what adds to the text, and when all this has come, the theme's.
     """
     head, body = html.split("</head>", 1)
     at_once, figures, others = "", "", ""
     for attributes, code in SCRIPT.findall(head):
         source = SOURCE.search(attributes)
-        if source and source[1].endswith("/book.js"):
-            at_once += f"<script>\n{(page.parent / source[1]).read_text(encoding='utf-8')}</script>\n"
-        elif not source and "DOCUMENTATION_OPTIONS" not in code:
+        if not source and "DOCUMENTATION_OPTIONS" not in code:
             at_once += f"<script{attributes}>{code}</script>\n"
-        else:  # of scripts that stand in the page, modules alone wait
-            attributes = re.sub(r'\s+defer(="defer")?', "", attributes) + (" defer" if source else ' type="module"')
-            script = f"<script{attributes}>{code}</script>\n"
-            if source and "/explorables/" in source[1]:
+        elif not source:
+            others += f'<script type="module">{code}</script>\n'  # of scripts that stand in the page, modules alone wait
+        elif source[1].endswith("/book.js"):
+            at_once += f"<script>\n{(page.parent / source[1]).read_text(encoding='utf-8')}</script>\n"
+        elif not source[1].endswith("/fontawesome.js"):  # which is empty
+            script = f"<script{re.sub(' defer(=.defer.)?', '', attributes)} defer></script>\n"
+            if "/explorables/" in source[1]:
                 figures += script
             else:
                 others += script
     before, sheets = SCRIPT.sub("", head).split("<link", 1)
+    body, count = THEME.subn(r'<script type="theme" \1>', body)
+    if count != 2:
+        raise ExtensionError(f"{page.name} has changed: THEME in tools/small_pages.py is there {count} times, expected 2")
     return f"{before}{at_once}<link{sheets}{figures}{others}</head>{body}"
 
 
@@ -91,7 +96,7 @@ def take_out_what_is_not_needed(pages, sheet):
     for page in pages:
         html = page.read_text(encoding="utf-8")
         smaller = html if page.name == "search.html" else NOT_NEEDED.sub("", html)
-        if '/book.js' in html and page.name != "search.html":
+        if "/book.js" in html and page.name != "search.html":
             smaller = scripts_that_hold_up_nothing(smaller, page)
         smaller = CODE.sub(lambda code: spans.sub(r"\1", code[0]), smaller)
         if smaller != html:
@@ -143,7 +148,8 @@ def keep_rules_in_use(source, built):
 def keep_glyphs_in_use(pages, sheets, fonts):
     shown = {ord(character) for page in pages for character in page.read_text(encoding="utf-8")}
     for sheet in sheets:
-        shown |= {int(code, 16) for code in re.findall(r'"\\([0-9a-fA-F]{2,5})"', sheet.read_text(encoding="utf-8"))}
+        rules = sheet.read_text(encoding="utf-8")  # which name a character by its number, or hold it
+        shown |= {int(code, 16) for code in re.findall(r'"\\([0-9a-fA-F]{2,5})"', rules)} | set(map(ord, rules))
     for font in fonts:
         smaller = subset.load_font(font, subset.Options(flavor="woff2"))
         chosen = subset.Subsetter(subset.Options(flavor="woff2", layout_features=[]))
