@@ -9,15 +9,16 @@ if (!location.hash && performance.getEntriesByType("navigation")[0]?.type === "n
   document.documentElement.classList.add("in-parts");
 }
 addEventListener("load", async () => {
-  // What the reader does meanwhile gets its answer in between.
-  const oneByOne = async (selector, action) => {
-    for (const each of document.querySelectorAll(selector)) {
-      await new Promise((done) => setTimeout(done));
-      action(each);
+  const inEachSection = async (action) => {
+    for (const section of document.querySelectorAll(".bd-article > section > section")) {
+      await new Promise((done) => setTimeout(done));  // what the reader does meanwhile gets its answer in between
+      action(section);
     }
   };
-  await oneByOne("img[loading=lazy]", (picture) => { picture.loading = "eager"; });  // for print, and when the line is gone
-  await oneByOne(".bd-article > section > section", (section) => {
+  const ask = (part) => part.querySelectorAll("img[loading=lazy]").forEach((picture) => { picture.loading = "eager"; });
+  await inEachSection(ask);
+  ask(document);  // all pictures: for print, and for a reader whose line will be gone
+  await inEachSection((section) => {
     section.classList.add("laid-out");
     section.getBoundingClientRect();  // now, and not all of them before the next frame
   });
