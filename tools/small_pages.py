@@ -95,10 +95,11 @@ def take_out_what_is_not_needed(pages, sheet):
     spans = re.compile(rf'<span class="(?:{plain})">([^<]*)</span>')
     for page in pages:
         html = page.read_text(encoding="utf-8")
-        smaller = html if page.name == "search.html" else NOT_NEEDED.sub("", html)
-        if "/book.js" in html and page.name != "search.html":
-            smaller = scripts_that_hold_up_nothing(smaller, page)
-        smaller = CODE.sub(lambda code: spans.sub(r"\1", code[0]), smaller)
+        smaller = CODE.sub(lambda code: spans.sub(r"\1", code[0]), html)
+        if page.name != "search.html":
+            smaller = NOT_NEEDED.sub("", smaller)
+            if "/book.js" in smaller:  # not in a redirect, and not in a page that a build before has left
+                smaller = scripts_that_hold_up_nothing(smaller, page)
         if smaller != html:
             page.write_text(smaller, encoding="utf-8")
 
